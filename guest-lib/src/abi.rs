@@ -1,0 +1,90 @@
+//! The host interface: one definition for both sides.
+//!
+//! Names are Faasm's where Faasm has the function (`__faasm_*`), new ones are `__mobula_*`. All
+//! parameters and results are 32-bit integers; pointers and lengths are bytes of the guest's memory.
+
+/// Import module of every host function.
+pub const MODULE: &str = "env";
+
+/// `(buf, len) -> i32`: copies input; with `len` 0 the input's size.
+pub const READ_INPUT: &str = "__faasm_read_input";
+/// `(ptr, len)`: sets the output.
+pub const WRITE_OUTPUT: &str = "__faasm_write_output";
+/// `() -> i32`: index of the entry that runs.
+pub const GET_IDX: &str = "__faasm_get_idx";
+/// `(key) -> i32`: whether a flag of the run is on.
+pub const GET_CONF_FLAG: &str = "__faasm_get_conf_flag";
+/// `(name, in, len) -> id`: starts another function of the user.
+pub const CHAIN_FUNCTION: &str = "__faasm_chain_function";
+/// `(idx, in, len) -> id`: starts another entry of this module.
+pub const CHAIN_THIS: &str = "__faasm_chain_this";
+/// `(id) -> i32`: waits; the callee's return value.
+pub const AWAIT_CALL: &str = "__faasm_await_call";
+/// `(id, buf, len) -> i32`: waits; copies the output.
+pub const AWAIT_CALL_OUTPUT: &str = "__faasm_await_call_output";
+/// `(id, size_ptr) -> i32`: waits; stores the output's size and keeps it.
+pub const AWAIT_OUTPUT_SIZE: &str = "__mobula_await_output_size";
+/// `(id, buf, len) -> i32`: copies and drops an output kept before.
+pub const TAKE_OUTPUT: &str = "__mobula_take_output";
+/// `(key, buf, len) -> i32`.
+pub const READ_STATE: &str = "__faasm_read_state";
+/// `(key, data, len)`.
+pub const WRITE_STATE: &str = "__faasm_write_state";
+/// `(key, total, off, buf, len)`.
+pub const READ_STATE_OFFSET: &str = "__faasm_read_state_offset";
+/// `(key, total, off, data, len)`.
+pub const WRITE_STATE_OFFSET: &str = "__faasm_write_state_offset";
+/// `(key, total) -> ptr`.
+pub const READ_STATE_PTR: &str = "__faasm_read_state_ptr";
+/// `(key, total, off, len) -> ptr`.
+pub const READ_STATE_OFFSET_PTR: &str = "__faasm_read_state_offset_ptr";
+/// `(key, total)`.
+pub const FLAG_STATE_DIRTY: &str = "__faasm_flag_state_dirty";
+/// `(key, total, off, len)`.
+pub const FLAG_STATE_OFFSET_DIRTY: &str = "__faasm_flag_state_offset_dirty";
+/// `(key)`.
+pub const PUSH_STATE: &str = "__faasm_push_state";
+/// `(key)`.
+pub const PUSH_STATE_PARTIAL: &str = "__faasm_push_state_partial";
+/// `(key, mask_key)`.
+pub const PUSH_STATE_PARTIAL_MASK: &str = "__faasm_push_state_partial_mask";
+/// `(key, len)`.
+pub const PULL_STATE: &str = "__faasm_pull_state";
+/// `(key, data, len)`.
+pub const APPEND_STATE: &str = "__faasm_append_state";
+/// `(key, buf, len, n)`.
+pub const READ_APPENDED_STATE: &str = "__faasm_read_appended_state";
+/// `(key)`.
+pub const CLEAR_APPENDED_STATE: &str = "__faasm_clear_appended_state";
+/// `(key)`.
+pub const LOCK_STATE_READ: &str = "__faasm_lock_state_read";
+/// `(key)`.
+pub const UNLOCK_STATE_READ: &str = "__faasm_unlock_state_read";
+/// `(key)`.
+pub const LOCK_STATE_WRITE: &str = "__faasm_lock_state_write";
+/// `(key)`.
+pub const UNLOCK_STATE_WRITE: &str = "__faasm_unlock_state_write";
+/// `(key)`.
+pub const LOCK_STATE_GLOBAL: &str = "__faasm_lock_state_global";
+/// `(key)`.
+pub const UNLOCK_STATE_GLOBAL: &str = "__faasm_unlock_state_global";
+
+/// Prefix of the exports that implement entries: `_faasm_func_<idx>`, `() -> i32`.
+pub const FUNC_EXPORT_PREFIX: &str = "_faasm_func_";
+/// Main, `() -> i32`: entry 0 when there is no `_faasm_func_0`.
+pub const MAIN_EXPORT: &str = "__mobula_main";
+/// Start of a plain WASI command, `() -> ()`: entry 0 when there is none of the above.
+pub const START_EXPORT: &str = "_start";
+/// Constructors of a module from our headers; called once, before the snapshot.
+pub const INIT_EXPORT: &str = "__mobula_init";
+/// Constructors of a WASI reactor; called once, instead of [`INIT_EXPORT`] where both exist.
+pub const REACTOR_INIT_EXPORT: &str = "_initialize";
+/// Proto-function, `() -> i32`: called once, after the constructors.
+pub const ZYGOTE_EXPORT: &str = "_faasm_zygote";
+
+/// Awaiting a call that trapped gives this.
+pub const RC_TRAP: i32 = -101;
+/// Awaiting a call that ran out of time gives this.
+pub const RC_TIMEOUT: i32 = -102;
+/// Awaiting a call that was refused before it started gives this.
+pub const RC_REFUSED: i32 = -103;

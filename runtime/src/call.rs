@@ -1,0 +1,420 @@
+//! Calls: where a child's result waits for its parent.
+//!
+//! ```text
+//!  parent: acquire slot ─▶ (scheduler) ─▶ await: DONE? take result : register waker, suspend
+//!  child:                    run ─▶ complete: store result, set DONE, wake the parent if it waits
+//!  slot:   free ──acquire──▶ live ──DONE and RELEASED, in any order──▶ free
+//! ```
+//!
+//! Guests see ids that mean something only to the call that created the child (`Children`), so a
+//! guessed or foreign id reaches nobody else's call.
+//!
+//! Invariants: exactly one `complete` and one `release` per acquired slot; whichever comes second
+//! frees it; result fields are written before DONE is set and read only after it was seen.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering};
+use std::task::Waker;
+
+use futures_util::task::AtomicWaker;
+use parking_lot::Mutex;
+
+use crate::limits;
+
+/// Result code of a call that trapped, was refused or ran out of time; the reason is on stderr.
+pub use mobula_guest::abi::{RC_REFUSED, RC_TIMEOUT, RC_TRAP};
+
+const DONE: u32 = 1;
+const RELEASED: u32 = 2;
+const WAITING: u32 = 4;
+const INPUT: u32 = 8;
+const OUTPUT: u32 = 16;
+
+const SEGMENT: usize = 4096;
+
+/// Index of a live call in the table.
+pub(crate) type Slot = u32;
+
+/// How a call ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The entry returned this value.
+    Returned(i32),
+    /// The guest called `exit` with this value.
+    Exited(i32),
+    /// The guest trapped, or a host function refused it.
+    Trapped(String),
+    /// The call ran longer than `--timeout` allows.
+    TimedOut(String),
+    /// The call never started.
+    Refused(String),
+}
+
+impl Outcome {
+    /// The value that awaiting the call gives.
+    #[must_use]
+    pub fn code(&self) -> i32 {
+        match self {
+            Self::Returned(code) | Self::Exited(code) => *code,
+            Self::Trapped(_) => RC_TRAP,
+            Self::TimedOut(_) => RC_TIMEOUT,
+            Self::Refused(_) => RC_REFUSED,
+        }
+    }
+
+    /// Why the call failed; `None` when the guest ended it itself.
+    #[must_use]
+    pub fn failure(&self) -> Option<&str> {
+        match self {
+            Self::Returned(_) | Self::Exited(_) => None,
+            Self::Trapped(why) | Self::TimedOut(why) | Self::Refused(why) => Some(why),
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct CallSlot {
+    state: AtomicU32,
+    code: AtomicI32,
+    /// Slot + 1 of the call that this call awaits, for the search for deadlocks.
+    awaits: AtomicU32,
+    waiter: AtomicWaker,
+    payload: Mutex<Vec<u8>>,
+}
+
+/// All calls of one rank.
+#[derive(Debug)]
+pub(crate) struct CallTable {
+    segments: Box<[OnceLock<Box<[CallSlot]>>]>,
+    fresh: AtomicU32,
+    free: Mutex<Vec<Vec<Slot>>>,
+    /// Calls that are not done and that nobody will await.
+    orphans: AtomicUsize,
+}
+
+/// Free slots of one worker, so that acquiring one touches no shared line.
+#[derive(Debug, Default)]
+pub(crate) struct FreeSlots(Vec<Slot>);
+
+impl CallTable {
+    pub(crate) fn new() -> Self {
+        let segments = (0..limits::CALLS / SEGMENT).map(|_| OnceLock::new()).collect();
+        Self {
+            segments,
+            fresh: AtomicU32::new(0),
+            free: Mutex::default(),
+            orphans: AtomicUsize::new(0),
+        }
+    }
+
+    fn slot(&self, slot: Slot) -> &CallSlot {
+        let (segment, at) = (slot as usize / SEGMENT, slot as usize % SEGMENT);
+        &self.segments[segment].get().expect("slots are handed out after their segment")[at]
+    }
+
+    /// Takes a free slot for a call with this input; `None` when [`limits::CALLS`] exist.
+    pub(crate) fn acquire(&self, free: &mut FreeSlots, input: Vec<u8>) -> Option<Slot> {
+        let slot = match free.0.pop() {
+            Some(slot) => slot,
+            None => self.refill(free)?,
+        };
+        if !input.is_empty() {
+            let entry = self.slot(slot);
+            *entry.payload.lock() = input;
+            entry.state.store(INPUT, Ordering::Relaxed);
+        }
+        Some(slot)
+    }
+
+    fn refill(&self, free: &mut FreeSlots) -> Option<Slot> {
+        if let Some(batch) = self.free.lock().pop() {
+            free.0 = batch;
+            return free.0.pop();
+        }
+        let step = 64;
+        let first = self.fresh.fetch_add(step, Ordering::Relaxed);
+        if first as usize + step as usize > limits::CALLS {
+            self.fresh.fetch_sub(step, Ordering::Relaxed);
+            return None;
+        }
+        let segment = &self.segments[first as usize / SEGMENT];
+        segment.get_or_init(|| (0..SEGMENT).map(|_| CallSlot::default()).collect());
+        free.0.extend((first..first + step).rev());
+        free.0.pop()
+    }
+
+    fn recycle(&self, free: &mut FreeSlots, slot: Slot) {
+        let entry = self.slot(slot);
+        entry.awaits.store(0, Ordering::Relaxed);
+        if entry.state.swap(0, Ordering::Relaxed) & (INPUT | OUTPUT) != 0 {
+            *entry.payload.lock() = Vec::new();
+        }
+        free.0.push(slot);
+        if free.0.len() >= SEGMENT {
+            let half = free.0.split_off(SEGMENT / 2);
+            self.free.lock().push(half);
+        }
+    }
+
+    /// The call's input, taken by the faaslet that runs it.
+    pub(crate) fn take_input(&self, slot: Slot) -> Vec<u8> {
+        let entry = self.slot(slot);
+        if entry.state.load(Ordering::Relaxed) & INPUT == 0 {
+            return Vec::new();
+        }
+        std::mem::take(&mut entry.payload.lock())
+    }
+
+    /// Stores the result and wakes the parent if it waits; the slot is the parent's from here on.
+    pub(crate) fn complete(&self, free: &mut FreeSlots, slot: Slot, code: i32, output: Vec<u8>) {
+        let entry = self.slot(slot);
+        entry.code.store(code, Ordering::Relaxed);
+        let mut bits = DONE;
+        if !output.is_empty() {
+            *entry.payload.lock() = output;
+            bits |= OUTPUT;
+        }
+        let before = entry.state.fetch_or(bits, Ordering::AcqRel);
+        if before & RELEASED != 0 {
+            self.orphans.fetch_sub(1, Ordering::AcqRel);
+            self.recycle(free, slot);
+        } else if before & WAITING != 0 {
+            entry.waiter.wake();
+        }
+    }
+
+    /// Whether the call has ended.
+    pub(crate) fn is_done(&self, slot: Slot) -> bool {
+        self.slot(slot).state.load(Ordering::Acquire) & DONE != 0
+    }
+
+    /// Registers the parent's waker; tells whether the call has ended meanwhile.
+    pub(crate) fn poll_done(&self, slot: Slot, waker: &Waker) -> bool {
+        if self.is_done(slot) {
+            return true;
+        }
+        let entry = self.slot(slot);
+        entry.waiter.register(waker);
+        entry.state.fetch_or(WAITING, Ordering::AcqRel) & DONE != 0
+    }
+
+    /// The ended call's result code.
+    pub(crate) fn code(&self, slot: Slot) -> i32 {
+        debug_assert!(self.is_done(slot), "the result is read after it was stored");
+        self.slot(slot).code.load(Ordering::Relaxed)
+    }
+
+    /// The ended call's output, leaving it empty.
+    pub(crate) fn take_output(&self, slot: Slot) -> Vec<u8> {
+        let entry = self.slot(slot);
+        if entry.state.load(Ordering::Relaxed) & OUTPUT == 0 {
+            return Vec::new();
+        }
+        std::mem::take(&mut entry.payload.lock())
+    }
+
+    /// Bytes of the ended call's output.
+    pub(crate) fn output_len(&self, slot: Slot) -> usize {
+        let entry = self.slot(slot);
+        if entry.state.load(Ordering::Relaxed) & OUTPUT == 0 { 0 } else { entry.payload.lock().len() }
+    }
+
+    /// Gives the slot up: the parent has the result, or ended without wanting it.
+    pub(crate) fn release(&self, free: &mut FreeSlots, slot: Slot) {
+        // Counted before the child can see RELEASED, so that the count never goes below zero.
+        self.orphans.fetch_add(1, Ordering::AcqRel);
+        let before = self.slot(slot).state.fetch_or(RELEASED, Ordering::AcqRel);
+        if before & DONE != 0 {
+            self.orphans.fetch_sub(1, Ordering::AcqRel);
+            self.recycle(free, slot);
+        }
+    }
+
+    /// Gives up the slot of a call that is known to have ended.
+    pub(crate) fn release_done(&self, free: &mut FreeSlots, slot: Slot) {
+        debug_assert!(self.is_done(slot), "only ended calls are freed at once");
+        self.recycle(free, slot);
+    }
+
+    /// Calls that still run although nobody will await them.
+    pub(crate) fn orphans(&self) -> usize {
+        self.orphans.load(Ordering::Acquire)
+    }
+
+    /// Notes which call `slot` awaits, or that it awaits none any more.
+    pub(crate) fn set_awaits(&self, slot: Slot, child: Option<Slot>) {
+        self.slot(slot).awaits.store(child.map_or(0, |c| c + 1), Ordering::SeqCst);
+    }
+
+    /// Which call `slot` awaits.
+    pub(crate) fn awaits(&self, slot: Slot) -> Option<Slot> {
+        self.slot(slot).awaits.load(Ordering::SeqCst).checked_sub(1)
+    }
+}
+
+/// The children of one call, by the ids that its guest sees.
+#[derive(Debug, Default)]
+pub(crate) struct Children {
+    base: u32,
+    slots: Vec<Child>,
+    open: usize,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Child {
+    Running(Slot),
+    /// Awaited by `__mobula_await_output_size`, which leaves the output to be fetched.
+    Output(Slot),
+    Awaited,
+}
+
+/// Why an id cannot be awaited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum BadId {
+    /// Not an id that this call was given.
+    #[error("call id {0} was not given to this call (only the call that chained it can await it)")]
+    Unknown(u32),
+    /// Awaited before.
+    #[error("call id {0} was awaited before; an id can be awaited once")]
+    Twice(u32),
+}
+
+impl Children {
+    /// Forgets all children and starts ids at a number that differs from call to call.
+    pub(crate) fn begin(&mut self, serial: u64) {
+        debug_assert!(self.open == 0, "the last call's children were released");
+        self.slots.clear();
+        // Fibonacci hashing (Knuth, TAOCP 3, 6.4) spreads the ranges of ids of different calls.
+        self.base = (serial.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as u32;
+    }
+
+    /// Adds a child and returns its id, which is never 0.
+    pub(crate) fn add(&mut self, slot: Slot) -> u32 {
+        if self.open == 0 && self.slots.len() >= 1 << 16 {
+            // All are awaited: ids go on, the list starts anew, so that a loop needs no memory.
+            self.base = self.next_id();
+            self.slots.clear();
+        }
+        if self.next_id() == 0 {
+            self.slots.push(Child::Awaited);
+        }
+        let id = self.next_id();
+        self.slots.push(Child::Running(slot));
+        self.open += 1;
+        id
+    }
+
+    fn next_id(&self) -> u32 {
+        self.base.wrapping_add(self.slots.len() as u32)
+    }
+
+    fn index(&self, id: u32) -> Result<usize, BadId> {
+        let index = id.wrapping_sub(self.base) as usize;
+        if index < self.slots.len() { Ok(index) } else { Err(BadId::Unknown(id)) }
+    }
+
+    /// The slot of a child that was not awaited yet.
+    pub(crate) fn running(&self, id: u32) -> Result<Slot, BadId> {
+        match self.slots[self.index(id)?] {
+            Child::Running(slot) => Ok(slot),
+            Child::Output(_) | Child::Awaited => Err(BadId::Twice(id)),
+        }
+    }
+
+    /// The slot of a child that was awaited but whose output was left.
+    pub(crate) fn output(&self, id: u32) -> Result<Slot, BadId> {
+        match self.slots[self.index(id)?] {
+            Child::Output(slot) => Ok(slot),
+            Child::Running(_) | Child::Awaited => Err(BadId::Unknown(id)),
+        }
+    }
+
+    /// Notes that the child was awaited but keeps its output.
+    pub(crate) fn keep_output(&mut self, id: u32) {
+        if let Ok(index) = self.index(id)
+            && let Child::Running(slot) = self.slots[index]
+        {
+            self.slots[index] = Child::Output(slot);
+        }
+    }
+
+    /// Notes that the child is done with.
+    pub(crate) fn close(&mut self, id: u32) {
+        if let Ok(index) = self.index(id) {
+            self.slots[index] = Child::Awaited;
+            self.open -= 1;
+        }
+    }
+
+    /// Ends the call: the slots that were never awaited.
+    pub(crate) fn end(&mut self, mut release: impl FnMut(Slot)) {
+        if self.open > 0 {
+            for child in &self.slots {
+                if let Child::Running(slot) | Child::Output(slot) = *child {
+                    release(slot);
+                }
+            }
+        }
+        self.open = 0;
+        self.slots.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_comes_second_frees_the_slot() {
+        let (table, mut free) = (CallTable::new(), FreeSlots::default());
+        for parent_first in [true, false] {
+            let slot = table.acquire(&mut free, b"in".to_vec()).unwrap();
+            assert_eq!(table.take_input(slot), b"in");
+            if parent_first {
+                table.release(&mut free, slot);
+                assert_eq!(table.orphans(), 1);
+            }
+            table.complete(&mut free, slot, 7, b"out".to_vec());
+            if !parent_first {
+                assert_eq!((table.code(slot), table.take_output(slot)), (7, b"out".to_vec()));
+                table.release_done(&mut free, slot);
+            }
+            assert_eq!(table.orphans(), 0);
+            assert_eq!(table.acquire(&mut free, Vec::new()), Some(slot), "the slot is free again");
+            assert!(!table.is_done(slot) && table.take_output(slot).is_empty());
+            table.complete(&mut free, slot, 0, Vec::new());
+            table.release_done(&mut free, slot);
+        }
+    }
+
+    #[test]
+    fn ids_are_the_callers_own_and_good_once() {
+        let mut children = Children::default();
+        children.begin(1);
+        let (a, b) = (children.add(10), children.add(11));
+        assert_ne!(a, b);
+        assert_eq!(children.running(b), Ok(11));
+        children.close(b);
+        assert_eq!(children.running(b), Err(BadId::Twice(b)));
+        assert_eq!(children.running(b + 1), Err(BadId::Unknown(b + 1)));
+        assert_eq!(children.running(0), Err(BadId::Unknown(0)));
+        assert_eq!(children.output(a), Err(BadId::Unknown(a)));
+        children.keep_output(a);
+        assert_eq!(children.output(a), Ok(10));
+        let mut released = Vec::new();
+        children.end(|slot| released.push(slot));
+        assert_eq!(released, [10]);
+    }
+
+    #[test]
+    fn a_long_loop_of_awaited_children_needs_no_memory() {
+        let mut children = Children::default();
+        children.begin(3);
+        for _ in 0..200_000 {
+            let id = children.add(1);
+            assert_ne!(id, 0);
+            children.close(id);
+        }
+        assert!(children.slots.len() <= 1 << 16);
+    }
+}

@@ -1,0 +1,82 @@
+//! How a rank is to be run: everything that a launcher may choose, in one typed place.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::limits;
+use crate::module::Cache;
+
+/// A host directory that guests may see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dir {
+    /// Path on the host.
+    pub host: PathBuf,
+    /// Path in the guest.
+    pub guest: String,
+    /// Whether the guest may only read.
+    pub read_only: bool,
+}
+
+/// Configuration of one rank. `Config::default()` runs on every CPU of the affinity mask.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Worker threads; at least 1.
+    pub threads: usize,
+    /// CPUs to pin the threads to, one each; empty for no pinning.
+    pub cpus: Vec<usize>,
+    /// NUMA node for the arena; `None` for wherever memory is touched first.
+    pub numa_node: Option<u32>,
+    /// Most bytes of a guest's own memory, windows not counted.
+    pub max_memory: usize,
+    /// Longest run of one call, from its start; `None` for no limit (and no checks in guest code).
+    pub timeout: Option<Duration>,
+    /// Most faaslets alive at once.
+    pub max_faaslets: usize,
+    /// Flags that are on (`getConfFlag`).
+    pub conf: BTreeSet<String>,
+    /// Directories that guests see.
+    pub dirs: Vec<Dir>,
+    /// Environment of the guests.
+    pub env: BTreeMap<String, String>,
+    /// Arguments of main, the program's name first.
+    pub args: Vec<String>,
+    /// Where compiled modules are kept.
+    pub cache: Cache,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let cpus = allowed_cpus();
+        Self {
+            threads: cpus.len().max(1),
+            cpus,
+            numa_node: None,
+            max_memory: limits::GUEST_BYTES,
+            timeout: None,
+            max_faaslets: default_max_faaslets(),
+            conf: BTreeSet::new(),
+            dirs: Vec::new(),
+            env: BTreeMap::new(),
+            args: Vec::new(),
+            cache: Cache::none(),
+        }
+    }
+}
+
+/// The CPUs of this process's affinity mask.
+#[must_use]
+pub fn allowed_cpus() -> Vec<usize> {
+    let mask = nix::sched::sched_getaffinity(nix::unistd::Pid::from_raw(0));
+    mask.map_or_else(
+        |_| Vec::new(),
+        |set| (0..nix::sched::CpuSet::count()).filter(|&cpu| set.is_set(cpu) == Ok(true)).collect(),
+    )
+}
+
+/// As many faaslets as the kernel's limit on mappings allows, leaving some for everything else.
+fn default_max_faaslets() -> usize {
+    let text = std::fs::read_to_string("/proc/sys/vm/max_map_count");
+    let maps = text.ok().and_then(|t| t.trim().parse::<usize>().ok()).unwrap_or(65_530);
+    (maps.saturating_sub(2000) / limits::MAPPINGS_PER_FAASLET).max(64)
+}

@@ -1,0 +1,226 @@
+//! Errors of the runtime: one enum per concern, with the operation, the name and the numbers in it.
+
+use std::path::PathBuf;
+
+/// Why a module cannot be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum ModuleError {
+    /// The file could not be read.
+    #[error("cannot read {path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The bytes are not a WebAssembly module.
+    #[error("not a valid WebAssembly module: {0}")]
+    Invalid(#[from] wasmparser::BinaryReaderError),
+    /// The module is larger than the runtime accepts.
+    #[error("the module has {bytes} bytes; the limit is {limit}")]
+    TooLarge {
+        /// Its size.
+        bytes: u64,
+        /// The limit, [`crate::limits::MODULE_BYTES`].
+        limit: u64,
+    },
+    /// The module is valid but wants something that Mobula does not offer.
+    #[error("this module cannot run here: {why}")]
+    Unsupported {
+        /// What it wants, and what to do instead.
+        why: String,
+    },
+    /// The compiler refused the module.
+    #[error("cannot compile the module: {0}")]
+    Compile(String),
+    /// Imports that no host function answers.
+    #[error("the module imports functions that Mobula lacks: {0}")]
+    MissingImports(String),
+    /// The module has no function of that index.
+    #[error("{function} has no entry {index}; it has {available}")]
+    NoEntry {
+        /// `user/name` of the function.
+        function: String,
+        /// The index that was asked for.
+        index: i32,
+        /// The indices there are, for people.
+        available: String,
+    },
+    /// The start function, a constructor or the proto-function failed.
+    #[error("{function}: {step} failed before the first call: {reason}")]
+    Initialise {
+        /// `user/name` of the function.
+        function: String,
+        /// The export that was called.
+        step: String,
+        /// Why it failed.
+        reason: String,
+    },
+}
+
+/// Why the runtime could not be started or a run could not be prepared.
+#[derive(Debug, thiserror::Error)]
+pub enum RuntimeError {
+    /// A module could not be loaded.
+    #[error(transparent)]
+    Module(#[from] ModuleError),
+    /// Shared memory could not be set up.
+    #[error(transparent)]
+    Shm(#[from] mobula_shm::Error),
+    /// A state operation was refused.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The thread pool could not be built.
+    #[error("cannot start {threads} worker threads: {reason}")]
+    Threads {
+        /// How many were wanted.
+        threads: usize,
+        /// What rayon said.
+        reason: String,
+    },
+    /// wasmtime refused the configuration.
+    #[error("cannot set up the WebAssembly engine: {0}")]
+    Engine(String),
+    /// An operating system call failed.
+    #[error("{op} failed: {source}")]
+    Io {
+        /// The operation and what it was about.
+        op: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// No function of that name is registered for the user.
+    #[error("user {user} has no function {name:?}; it has {available}")]
+    UnknownFunction {
+        /// The user.
+        user: String,
+        /// The name that was asked for.
+        name: String,
+        /// The names there are, for people.
+        available: String,
+    },
+}
+
+/// Why a state operation is refused. Refusals trap the guest with this message.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StateError {
+    /// The key is empty, longer than 255 bytes, or holds a NUL.
+    #[error("a key has 1 to 255 bytes and no NUL; this one has {len} bytes")]
+    BadKey {
+        /// Its length as far as it was read.
+        len: usize,
+    },
+    /// The value does not exist and the call does not say how long it is.
+    #[error("key {key:?} has no value yet; write it, or name its total length, first")]
+    Unknown {
+        /// The key.
+        key: String,
+    },
+    /// The value has another length than the call says.
+    #[error("key {key:?} has {len} bytes, not {asked}; the first use of a key fixes its length")]
+    WrongLength {
+        /// The key.
+        key: String,
+        /// Its length.
+        len: u64,
+        /// The length the call named.
+        asked: u64,
+    },
+    /// A length or offset is negative or past the end.
+    #[error("key {key:?} has {len} bytes; offset {offset} and length {count} lie outside")]
+    OutOfRange {
+        /// The key.
+        key: String,
+        /// Its length.
+        len: u64,
+        /// The offset asked for.
+        offset: i64,
+        /// The number of bytes asked for.
+        count: i64,
+    },
+    /// A resize while a window is open on the value.
+    #[error("key {key:?} cannot go from {len} to {asked} bytes while a window is open on it")]
+    ResizeWithWindow {
+        /// The key.
+        key: String,
+        /// Its length.
+        len: u64,
+        /// The new length.
+        asked: u64,
+    },
+    /// The mask of a masked push has another size than the value.
+    #[error("mask {mask:?} has {mask_len} bytes but key {key:?} has {len}; they must be equal")]
+    MaskLength {
+        /// The key.
+        key: String,
+        /// Its length.
+        len: u64,
+        /// The mask's key.
+        mask: String,
+        /// The mask's length.
+        mask_len: u64,
+    },
+    /// More appended elements asked for than there are, or a buffer too small for them.
+    #[error("key {key:?} has {elements} appended elements; {asked} of them need {need} bytes, the buffer has {len}")]
+    Appended {
+        /// The key.
+        key: String,
+        /// Elements there are.
+        elements: usize,
+        /// Elements asked for.
+        asked: i64,
+        /// Bytes they need (0 when there are too few).
+        need: usize,
+        /// The buffer's length.
+        len: i64,
+    },
+    /// An unlock of something the call does not hold.
+    #[error("this call holds no {kind} lock on key {key:?}")]
+    NotHeld {
+        /// The key.
+        key: String,
+        /// `read`, `write` or `global`.
+        kind: &'static str,
+    },
+    /// A lock the call already holds in a way that excludes the new one.
+    #[error("this call already holds a {held} lock on key {key:?}; asking for {kind} would wait for itself")]
+    SelfDeadlock {
+        /// The key.
+        key: String,
+        /// What it holds.
+        held: &'static str,
+        /// What it asks for.
+        kind: &'static str,
+    },
+    /// Waiting for the lock could never end.
+    #[error(
+        "deadlock: the {kind} lock on key {key:?} is held by a call that waits for this one; \
+         release it before awaiting"
+    )]
+    Deadlock {
+        /// The key.
+        key: String,
+        /// What it asks for.
+        kind: &'static str,
+    },
+    /// A window needs more address space than the guest has left.
+    #[error(
+        "no room for a window of {need} bytes on key {key:?}: the guest's 4 GiB address space is full; \
+         open smaller windows"
+    )]
+    NoAddressSpace {
+        /// The key.
+        key: String,
+        /// Bytes needed.
+        need: u64,
+    },
+    /// Shared memory refused.
+    #[error("{0}")]
+    Shm(String),
+}
+
+impl From<mobula_shm::Error> for StateError {
+    fn from(err: mobula_shm::Error) -> Self {
+        Self::Shm(err.to_string())
+    }
+}

@@ -1,0 +1,399 @@
+//! The faaslet: one store, instance and memory that runs calls one after the other.
+//!
+//! ```text
+//!  Empty ─instantiate, snapshot─▶ Clean ─run─▶ Running ─ended─▶ Dirty ─reset─▶ Unproven ─prove─▶ Clean
+//!                                                └─trap, time-out, failed reset─▶ Unknown ─▶ dropped
+//! ```
+//!
+//! *Unproven* means: every known page was put back, but a page that became private during the last
+//! call would still be there. A page can only become private by a page fault, and every fault of a
+//! thread moves its counter. So if the call ran on one thread without suspending, and that thread's
+//! counter stands where it stood before, nothing escaped; one look at the counter proves a whole batch.
+//! Otherwise the page map is scanned.
+//!
+//! Invariant: a faaslet is handed out only when Clean.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use wasmtime::{Global, Instance, Store, Trap, TypedFunc, WasmBacktrace};
+use wasmtime_wasi::I32Exit;
+
+use crate::call::{Outcome, Slot};
+use crate::error::ModuleError;
+use crate::function::Function;
+use crate::host::{GuestSide, Host};
+use crate::limits;
+use crate::memory::window::Windows;
+use crate::module::rewrite::MEMORY_EXPORT;
+use crate::runtime::Rank;
+use crate::snapshot::{KnownPages, Restored, Snapshot};
+
+/// Where a faaslet is in its life. See the module head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lifecycle {
+    Clean,
+    Running,
+    Dirty,
+    Unproven,
+    Unknown,
+}
+
+/// The thread and its fault epoch when a call started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Origin {
+    pub(crate) worker: usize,
+    pub(crate) epoch: u64,
+}
+
+/// See the module head.
+pub(crate) struct Faaslet {
+    store: Store<Host>,
+    instance: Instance,
+    globals: Vec<Global>,
+    entries: Vec<(i32, Entry)>,
+    snapshot: Option<Arc<Snapshot>>,
+    lifecycle: Lifecycle,
+    origin: Origin,
+    suspended: bool,
+}
+
+#[derive(Clone)]
+enum Entry {
+    /// `() -> i32`, as Mobula's own entries are.
+    Value(TypedFunc<(), i32>),
+    /// `() -> ()`, as `_start` is.
+    Unit(TypedFunc<(), ()>),
+}
+
+impl Faaslet {
+    /// Instantiates the function and brings it to its snapshot, making that if it is the first.
+    pub(crate) async fn create(
+        rank: &Arc<Rank>,
+        function: &Arc<Function>,
+    ) -> Result<Box<Self>, ModuleError> {
+        let mut faaslet = Self::instantiate(rank, function).await?;
+        if function.info.unresettable.is_some() {
+            faaslet.initialise().await?;
+        } else {
+            let snapshot = function
+                .snapshot
+                .get_or_try_init(|| async {
+                    faaslet.initialise().await?;
+                    faaslet.capture().map(Arc::new)
+                })
+                .await?
+                .clone();
+            faaslet.adopt(snapshot)?;
+        }
+        faaslet.lifecycle = Lifecycle::Clean;
+        rank.count_created();
+        Ok(Box::new(faaslet))
+    }
+
+    async fn instantiate(rank: &Arc<Rank>, function: &Arc<Function>) -> Result<Self, ModuleError> {
+        let failed = |err: wasmtime::Error| ModuleError::Compile(format!("{err:#}"));
+        let mut store = Store::new(&rank.engine, Host::new(rank.clone(), function.clone()));
+        store.limiter(|host| host);
+        if let Some(timeout) = rank.config.timeout {
+            store.set_epoch_deadline(ticks(timeout));
+        }
+        let instance = function.pre.instantiate_async(&mut store).await.map_err(failed)?;
+        if let Some(wasm) = instance.get_memory(&mut store, MEMORY_EXPORT) {
+            let bytes = rank.creator.take(wasm.data_ptr(&store)).expect("our creator made it");
+            let (windows, known) = (Windows::default(), KnownPages::default());
+            store.data_mut().memory = Some(GuestSide { bytes, wasm, windows, known });
+        }
+        let names = &function.info.globals;
+        let globals =
+            names.iter().filter_map(|name| instance.get_global(&mut store, name)).collect();
+        Ok(Self {
+            store,
+            instance,
+            globals,
+            entries: Vec::new(),
+            snapshot: None,
+            lifecycle: Lifecycle::Dirty,
+            origin: Origin { worker: usize::MAX, epoch: 0 },
+            suspended: false,
+        })
+    }
+
+    /// Runs what runs once: start function, constructors, proto-function.
+    async fn initialise(&mut self) -> Result<(), ModuleError> {
+        let function = self.store.data().function.clone();
+        for name in &function.info.init {
+            self.call_once::<()>(&function, name).await?;
+        }
+        if function.info.has_proto {
+            let name = mobula_guest::abi::ZYGOTE_EXPORT;
+            let code = self.call_once::<i32>(&function, name).await?;
+            if code != 0 {
+                return Err(function.initialise_error(name, format!("it returned {code}")));
+            }
+        }
+        self.store.data_mut().end();
+        Ok(())
+    }
+
+    async fn call_once<R>(&mut self, function: &Function, name: &str) -> Result<R, ModuleError>
+    where
+        R: wasmtime::WasmResults + Sync + Send + 'static,
+    {
+        let failed = |err: wasmtime::Error| function.initialise_error(name, describe(&err));
+        let func = self.instance.get_typed_func::<(), R>(&mut self.store, name).map_err(failed)?;
+        func.call_async(&mut self.store, ()).await.map_err(failed)
+    }
+
+    /// Takes the snapshot from this faaslet's present state.
+    fn capture(&mut self) -> Result<Snapshot, ModuleError> {
+        let globals = self.globals.iter().map(|global| global.get(&mut self.store)).collect();
+        let Some(side) = &self.store.data().memory else {
+            return Ok(Snapshot { image: None, globals, windows: Windows::default() });
+        };
+        let image = Snapshot::image_of(&side.bytes).map_err(|err| self.shm_error(&err))?;
+        let windows = side.windows.duplicate();
+        Ok(Snapshot { image: Some(image), globals, windows })
+    }
+
+    /// Brings a new instance to the snapshot.
+    fn adopt(&mut self, snapshot: Arc<Snapshot>) -> Result<(), ModuleError> {
+        if let Some((image, _)) = &snapshot.image {
+            let Some(side) = &mut self.store.data_mut().memory else { return Ok(()) };
+            let mapped = side.bytes.set_size(image.len().get()).and_then(|()| {
+                side.bytes.map_image(image)?;
+                side.windows = snapshot.windows.copy_into(&side.bytes)?;
+                Ok(())
+            });
+            mapped.map_err(|err| self.shm_error(&err))?;
+            self.refresh_size();
+        }
+        self.snapshot = Some(snapshot);
+        self.set_globals();
+        Ok(())
+    }
+
+    /// Makes `memory.size` agree with the memory after its size was set behind wasmtime's back.
+    fn refresh_size(&mut self) {
+        let Some(wasm) = self.store.data().memory.as_ref().map(|side| side.wasm) else { return };
+        let grown = wasm.grow(&mut self.store, 0);
+        debug_assert!(grown.is_ok(), "growing by nothing is always possible");
+    }
+
+    fn set_globals(&mut self) {
+        let Some(snapshot) = &self.snapshot else { return };
+        for (global, value) in self.globals.iter().zip(&snapshot.globals) {
+            let set = global.set(&mut self.store, *value);
+            debug_assert!(set.is_ok(), "mutable, and of the type it was read with");
+        }
+    }
+
+    fn shm_error(&self, err: &mobula_shm::Error) -> ModuleError {
+        self.store.data().function.initialise_error("snapshot", err.to_string())
+    }
+
+    /// Runs one call from start to end.
+    pub(crate) async fn run(
+        &mut self,
+        slot: Slot,
+        entry: i32,
+        input: Vec<u8>,
+        origin: Origin,
+    ) -> Outcome {
+        assert_eq!(self.lifecycle, Lifecycle::Clean, "only clean faaslets run calls");
+        let func = match self.entry(entry) {
+            Ok(func) => func,
+            Err(err) => return Outcome::Refused(err.to_string()),
+        };
+        self.lifecycle = Lifecycle::Running;
+        self.origin = origin;
+        self.store.data_mut().begin(slot, entry, input);
+        let timeout = self.store.data().rank.config.timeout;
+        let outcome = match timeout {
+            None => self.call(&func).await,
+            Some(timeout) => self.call_with_timeout(&func, timeout).await,
+        };
+        self.lifecycle = match outcome {
+            Outcome::Returned(_) | Outcome::Exited(_) => Lifecycle::Dirty,
+            _ => Lifecycle::Unknown,
+        };
+        outcome
+    }
+
+    async fn call(&mut self, func: &Entry) -> Outcome {
+        let mut polls = 0u32;
+        let result = {
+            let mut call = pin!(func.call(&mut self.store));
+            std::future::poll_fn(|cx| {
+                polls += 1;
+                call.as_mut().poll(cx)
+            })
+            .await
+        };
+        self.suspended = polls > 1;
+        result.map_or_else(outcome_of_error, Outcome::Returned)
+    }
+
+    async fn call_with_timeout(&mut self, func: &Entry, timeout: Duration) -> Outcome {
+        self.suspended = true;
+        self.store.set_epoch_deadline(ticks(timeout));
+        let deadline = Instant::now() + timeout;
+        let monitor = self.store.data().rank.monitor.clone();
+        let result = {
+            let mut call = pin!(func.call(&mut self.store));
+            std::future::poll_fn(|cx| match call.as_mut().poll(cx) {
+                Poll::Pending if Instant::now() >= deadline => Poll::Ready(None),
+                Poll::Pending => {
+                    monitor.wake_at(deadline, cx.waker().clone());
+                    Poll::Pending
+                }
+                Poll::Ready(result) => Poll::Ready(Some(result)),
+            })
+            .await
+        };
+        let late = || Outcome::TimedOut(format!("it ran longer than --timeout {timeout:?}"));
+        match result {
+            None => late(),
+            Some(Err(err)) if err.downcast_ref::<Trap>() == Some(&Trap::Interrupt) => late(),
+            Some(result) => result.map_or_else(outcome_of_error, Outcome::Returned),
+        }
+    }
+
+    fn entry(&mut self, index: i32) -> Result<Entry, ModuleError> {
+        if let Some((_, entry)) = self.entries.iter().find(|(i, _)| *i == index) {
+            return Ok(entry.clone());
+        }
+        let function = self.store.data().function.clone();
+        let name = function.entry(index)?;
+        let entry = match self.instance.get_typed_func(&mut self.store, name) {
+            Ok(func) => Entry::Value(func),
+            Err(_) => match self.instance.get_typed_func(&mut self.store, name) {
+                Ok(func) => Entry::Unit(func),
+                Err(_) => {
+                    let why = format!("its export {name} takes arguments or returns no i32");
+                    return Err(ModuleError::Unsupported { why });
+                }
+            },
+        };
+        self.entries.push((index, entry.clone()));
+        Ok(entry)
+    }
+
+    /// The store's data.
+    pub(crate) fn host(&mut self) -> &mut Host {
+        self.store.data_mut()
+    }
+
+    /// Whether the faaslet can serve another call after a reset.
+    pub(crate) fn is_reusable(&self) -> bool {
+        self.lifecycle == Lifecycle::Dirty && self.snapshot.is_some()
+    }
+
+    /// Whether its module can only be instantiated anew.
+    pub(crate) fn is_reinstantiated(&self) -> bool {
+        self.snapshot.is_none()
+    }
+
+    /// Pages that every reset copies.
+    pub(crate) fn known_pages(&self) -> usize {
+        self.store.data().memory.as_ref().map_or(0, |side| side.known.pages())
+    }
+
+    /// Puts everything known back: Dirty to Unproven, or to Clean when the page map was scanned.
+    pub(crate) fn reset(&mut self) -> Result<Reset, mobula_shm::Error> {
+        assert_eq!(self.lifecycle, Lifecycle::Dirty, "a reset follows a call");
+        self.lifecycle = Lifecycle::Unknown;
+        self.set_globals();
+        let scan = self.suspended;
+        let restored = self.restore_memory(scan)?;
+        self.lifecycle = if scan { Lifecycle::Clean } else { Lifecycle::Unproven };
+        Ok(Reset { restored, scanned: scan })
+    }
+
+    /// Unproven to Clean, by the epoch alone if it stands where it stood, else by a scan.
+    pub(crate) fn prove(&mut self, now: Origin) -> Result<Option<Reset>, mobula_shm::Error> {
+        assert_eq!(self.lifecycle, Lifecycle::Unproven, "a proof follows a reset");
+        self.lifecycle = Lifecycle::Unknown;
+        let reset = if self.origin == now {
+            None
+        } else {
+            Some(Reset { restored: self.restore_memory(true)?, scanned: true })
+        };
+        self.lifecycle = Lifecycle::Clean;
+        Ok(reset)
+    }
+
+    pub(crate) fn lifecycle(&self) -> Lifecycle {
+        self.lifecycle
+    }
+
+    fn restore_memory(&mut self, scan: bool) -> Result<Restored, mobula_shm::Error> {
+        let host = self.store.data_mut();
+        let (Some(side), Some(snapshot)) = (&mut host.memory, &self.snapshot) else {
+            return Ok(Restored::Copied(0));
+        };
+        let Some((_, image)) = &snapshot.image else { return Ok(Restored::Copied(0)) };
+        if scan {
+            side.known.learn(&side.bytes, &side.windows, host.rank.scanner.as_ref())?;
+        }
+        let restored = side.known.restore(&side.bytes, image)?;
+        let windows = &mut side.windows;
+        if windows.len() > limits::KEPT_WINDOWS || windows.bytes() > limits::GUEST_BYTES / 2 {
+            windows.clear(&side.bytes)?;
+            *windows = snapshot.windows.copy_into(&side.bytes)?;
+        }
+        let floor = snapshot.memory_bytes().max(windows.end());
+        if side.bytes.size() != floor {
+            side.bytes.set_size(floor)?;
+            self.refresh_size();
+        }
+        Ok(restored)
+    }
+}
+
+/// What a reset did.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reset {
+    pub(crate) restored: Restored,
+    pub(crate) scanned: bool,
+}
+
+impl Entry {
+    async fn call(&self, store: &mut Store<Host>) -> wasmtime::Result<i32> {
+        match self {
+            Self::Value(func) => func.call_async(store, ()).await,
+            Self::Unit(func) => func.call_async(store, ()).await.map(|()| 0),
+        }
+    }
+}
+
+fn outcome_of_error(err: wasmtime::Error) -> Outcome {
+    match err.downcast_ref::<I32Exit>() {
+        Some(I32Exit(code)) => Outcome::Exited(*code),
+        None => Outcome::Trapped(describe(&err)),
+    }
+}
+
+/// The cause first, then where in the guest it happened.
+fn describe(err: &wasmtime::Error) -> String {
+    let mut text = err.root_cause().to_string();
+    if let Some(trace) = err.downcast_ref::<WasmBacktrace>() {
+        for frame in trace.frames().iter().take(8) {
+            let name = frame.func_name().map_or_else(
+                || format!("function {}", frame.func_index()),
+                |name| rustc_demangle::demangle(name).to_string(),
+            );
+            text.push_str("\n    at ");
+            text.push_str(&name);
+        }
+    }
+    text
+}
+
+/// Epochs until a deadline, counting the one that is under way.
+fn ticks(timeout: Duration) -> u64 {
+    let ticks = timeout.as_nanos().div_ceil(limits::TICK.as_nanos()) + 1;
+    u64::try_from(ticks).unwrap_or(u64::MAX / 2).min(u64::MAX / 2)
+}

@@ -1,0 +1,168 @@
+//! What a store carries: the faaslet's side of the host, and the call that runs in it.
+
+use std::sync::Arc;
+
+use wasmtime::{Memory, ResourceLimiter};
+use wasmtime_wasi::p1::WasiP1Ctx;
+use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
+
+use crate::call::{Children, Slot};
+use crate::function::Function;
+use crate::memory::GuestMemory;
+use crate::memory::window::Windows;
+use crate::runtime::Rank;
+use crate::sched::with_worker;
+use crate::snapshot::KnownPages;
+use crate::state::{KeyLock, Mode, Value};
+use crate::stdio::{CallStream, Stream};
+
+/// Most elements a guest's table may grow to.
+const TABLE_ELEMENTS: usize = 10_000_000;
+
+/// Data of a faaslet's store.
+pub(crate) struct Host {
+    pub(crate) rank: Arc<Rank>,
+    pub(crate) function: Arc<Function>,
+    pub(crate) memory: Option<GuestSide>,
+    pub(crate) call: CallState,
+    wasi: Option<Box<Wasi>>,
+}
+
+/// The memory of a faaslet and what the runtime keeps about it.
+pub(crate) struct GuestSide {
+    pub(crate) bytes: Arc<GuestMemory>,
+    pub(crate) wasm: Memory,
+    pub(crate) windows: Windows,
+    pub(crate) known: KnownPages,
+}
+
+/// What belongs to one call and is gone with it.
+#[derive(Default)]
+pub(crate) struct CallState {
+    /// `None` while constructors and the proto-function run.
+    pub(crate) slot: Option<Slot>,
+    pub(crate) entry: i32,
+    pub(crate) serial: u64,
+    pub(crate) input: Vec<u8>,
+    pub(crate) output: Vec<u8>,
+    pub(crate) children: Children,
+    pub(crate) locks: Vec<(Arc<KeyLock>, Mode)>,
+    pub(crate) opened: Vec<Arc<Value>>,
+    is_main: bool,
+}
+
+struct Wasi {
+    ctx: WasiP1Ctx,
+    streams: [CallStream; 2],
+}
+
+impl Host {
+    pub(crate) fn new(rank: Arc<Rank>, function: Arc<Function>) -> Self {
+        Self { rank, function, memory: None, call: CallState::default(), wasi: None }
+    }
+
+    /// Starts a call.
+    pub(crate) fn begin(&mut self, slot: Slot, entry: i32, input: Vec<u8>) {
+        let call = &mut self.call;
+        call.slot = Some(slot);
+        call.entry = entry;
+        call.serial += 1;
+        call.input = input;
+        call.is_main = self.rank.is_main(slot);
+        // Faaslets differ in their slots' numbers, calls of a faaslet in their serial.
+        call.children.begin((u64::from(slot) << 32) ^ call.serial);
+    }
+
+    /// Ends the call, whatever it left open, and returns its output.
+    pub(crate) fn end(&mut self) -> Vec<u8> {
+        let call = &mut self.call;
+        if let Some(slot) = call.slot.take() {
+            for (lock, mode) in call.locks.drain(..) {
+                let released = lock.release(slot, mode);
+                debug_assert!(released.is_ok(), "a call's list holds what it holds");
+            }
+        }
+        for value in call.opened.drain(..) {
+            value.closed();
+        }
+        let rank = &self.rank;
+        call.children.end(|child| {
+            rank.with_free_slots(|free| rank.calls.release(free, child));
+        });
+        call.input = Vec::new();
+        self.end_wasi();
+        std::mem::take(&mut self.call.output)
+    }
+
+    /// Drops the WASI context: open files, and stream buffers after handing them on.
+    pub(crate) fn end_wasi(&mut self) {
+        if let Some(wasi) = self.wasi.take() {
+            wasi.streams.iter().for_each(CallStream::finish);
+        }
+    }
+
+    /// The WASI context of this call, made when the guest first needs it.
+    pub(crate) fn wasi(&mut self) -> &mut WasiP1Ctx {
+        let (rank, is_main) = (&self.rank, self.call.is_main);
+        &mut self.wasi.get_or_insert_with(|| Box::new(Wasi::new(rank, is_main))).ctx
+    }
+
+    /// Notes that the running call has a window on `value`.
+    pub(crate) fn note_open(&mut self, value: &Arc<Value>) {
+        if !self.call.opened.iter().any(|open| open.id() == value.id()) {
+            value.opened();
+            self.call.opened.push(value.clone());
+        }
+    }
+
+    pub(crate) fn count(&self, counter: impl Fn(&crate::stats::WorkerStats) -> &std::sync::atomic::AtomicU64) {
+        with_worker(|worker| {
+            if let Some(worker) = worker {
+                crate::stats::add(counter(self.rank.stats.worker(worker.index)), 1);
+            }
+        });
+    }
+}
+
+impl Wasi {
+    fn new(rank: &Rank, is_main: bool) -> Self {
+        let config = &rank.config;
+        let streams = [Stream::Stdout, Stream::Stderr]
+            .map(|stream| CallStream::new(rank.stdio.clone(), stream, is_main));
+        let mut builder = WasiCtxBuilder::new();
+        builder.stdout(streams[0].clone()).stderr(streams[1].clone()).args(&config.args);
+        if is_main {
+            builder.inherit_stdin();
+        }
+        for (key, value) in &config.env {
+            builder.env(key, value);
+        }
+        for dir in &config.dirs {
+            let perms = if dir.read_only { FsPerms::ReadOnly } else { FsPerms::ReadWrite };
+            // Checked when the runtime started; a directory removed since is simply not there.
+            let _ = builder.preopened_dir(&dir.host, &dir.guest, perms);
+        }
+        Self { ctx: builder.build_p1(), streams }
+    }
+}
+
+impl ResourceLimiter for Host {
+    fn memory_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let windows = self.memory.as_ref().map_or(0, |memory| memory.windows.reserved());
+        Ok(desired.saturating_sub(windows) <= self.rank.config.max_memory)
+    }
+
+    fn table_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        Ok(desired <= TABLE_ELEMENTS)
+    }
+}

@@ -1,0 +1,326 @@
+//! State: where a value meets a guest address.
+
+use std::sync::Arc;
+
+use mobula_guest::abi;
+use mobula_shm::{CHUNK_BYTES, chunk_range};
+use wasmtime::{Caller, Linker, Result, bail};
+
+use super::{key, length, memory, named};
+use crate::error::StateError;
+use crate::host::Host;
+use crate::state::{Mode, Value, text};
+
+pub(super) fn add(linker: &mut Linker<Host>) -> Result<()> {
+    add_copies(linker)?;
+    add_windows(linker)?;
+    add_transfers(linker)?;
+    add_appends(linker)?;
+    add_locks(linker)
+}
+
+fn add_copies(linker: &mut Linker<Host>) -> Result<()> {
+    let env = abi::MODULE;
+    linker.func_wrap(
+        env,
+        abi::READ_STATE,
+        |caller: Caller<'_, Host>, k: u32, buf: u32, len: i32| {
+            read_state(&caller, k, buf, len).map_err(named(abi::READ_STATE))
+        },
+    )?;
+    linker.func_wrap(
+        env,
+        abi::WRITE_STATE,
+        |caller: Caller<'_, Host>, k: u32, data: u32, len: i32| {
+            write_state(&caller, k, data, len).map_err(named(abi::WRITE_STATE))
+        },
+    )?;
+    linker.func_wrap(
+        env,
+        abi::READ_STATE_OFFSET,
+        |caller: Caller<'_, Host>, k: u32, total: i32, off: i32, buf: u32, len: i32| {
+            let run = || -> Result<()> {
+                let value = value(&caller, k, total)?;
+                let (at, n) = value.range(off.into(), len.into())?;
+                copy_out(&caller, &value, at, buf, n)
+            };
+            run().map_err(named(abi::READ_STATE_OFFSET))
+        },
+    )?;
+    linker.func_wrap(
+        env,
+        abi::WRITE_STATE_OFFSET,
+        |caller: Caller<'_, Host>, k: u32, total: i32, off: i32, data: u32, len: i32| {
+            let run = || -> Result<()> {
+                let value = value(&caller, k, total)?;
+                let (at, n) = value.range(off.into(), len.into())?;
+                copy_in(&caller, &value, at, data, n)
+            };
+            run().map_err(named(abi::WRITE_STATE_OFFSET))
+        },
+    )?;
+    Ok(())
+}
+
+fn add_windows(linker: &mut Linker<Host>) -> Result<()> {
+    let env = abi::MODULE;
+    linker.func_wrap(
+        env,
+        abi::READ_STATE_PTR,
+        |mut caller: Caller<'_, Host>, k: u32, total: i32| {
+            let run = |caller: &mut Caller<'_, Host>| {
+                let value = value(caller, k, total)?;
+                window(caller, &value, 0, total)
+            };
+            run(&mut caller).map_err(named(abi::READ_STATE_PTR))
+        },
+    )?;
+    linker.func_wrap(
+        env,
+        abi::READ_STATE_OFFSET_PTR,
+        |mut caller: Caller<'_, Host>, k: u32, total: i32, off: i32, len: i32| {
+            let run = |caller: &mut Caller<'_, Host>| {
+                let value = value(caller, k, total)?;
+                window(caller, &value, off, len)
+            };
+            run(&mut caller).map_err(named(abi::READ_STATE_OFFSET_PTR))
+        },
+    )?;
+    linker.func_wrap(env, abi::FLAG_STATE_DIRTY, |caller: Caller<'_, Host>, k: u32, total: i32| {
+        let run = || Ok(value(&caller, k, total)?.mark_dirty(0, total.into())?);
+        run().map_err(named(abi::FLAG_STATE_DIRTY))
+    })?;
+    linker.func_wrap(
+        env,
+        abi::FLAG_STATE_OFFSET_DIRTY,
+        |caller: Caller<'_, Host>, k: u32, total: i32, off: i32, len: i32| {
+            let run = || Ok(value(&caller, k, total)?.mark_dirty(off.into(), len.into())?);
+            run().map_err(named(abi::FLAG_STATE_OFFSET_DIRTY))
+        },
+    )?;
+    Ok(())
+}
+
+fn add_transfers(linker: &mut Linker<Host>) -> Result<()> {
+    let env = abi::MODULE;
+    for name in [abi::PUSH_STATE, abi::PUSH_STATE_PARTIAL] {
+        linker.func_wrap(env, name, move |caller: Caller<'_, Host>, k: u32| {
+            let run = || {
+                caller.data().function.state.push(&key(&caller, k)?)?;
+                Ok(())
+            };
+            run().map_err(named(name))
+        })?;
+    }
+    linker.func_wrap(
+        env,
+        abi::PUSH_STATE_PARTIAL_MASK,
+        |caller: Caller<'_, Host>, k: u32, mask: u32| {
+            let run = || {
+                let (k, mask) = (key(&caller, k)?, key(&caller, mask)?);
+                Ok(caller.data().function.state.push_masked(&k, &mask)?)
+            };
+            run().map_err(named(abi::PUSH_STATE_PARTIAL_MASK))
+        },
+    )?;
+    linker.func_wrap(env, abi::PULL_STATE, |caller: Caller<'_, Host>, k: u32, len: i32| {
+        let run = || {
+            let (k, len) = (key(&caller, k)?, length(len, "the length")?);
+            Ok(caller.data().function.state.pull(&k, len as u64)?)
+        };
+        run().map_err(named(abi::PULL_STATE))
+    })?;
+    Ok(())
+}
+
+fn add_appends(linker: &mut Linker<Host>) -> Result<()> {
+    let env = abi::MODULE;
+    linker.func_wrap(
+        env,
+        abi::APPEND_STATE,
+        |caller: Caller<'_, Host>, k: u32, data: u32, len: i32| {
+            let run = || {
+                let record = memory(caller.data())?.read(data, length(len, "the length")?)?;
+                caller.data().function.state.appended(&key(&caller, k)?)?.append(&record);
+                Ok(())
+            };
+            run().map_err(named(abi::APPEND_STATE))
+        },
+    )?;
+    linker.func_wrap(
+        env,
+        abi::READ_APPENDED_STATE,
+        |caller: Caller<'_, Host>, k: u32, buf: u32, len: i32, n: i32| {
+            let run = || {
+                let k = key(&caller, k)?;
+                let records = caller.data().function.state.appended(&k)?;
+                let bytes = records.first(&k, n.into(), len.into())?;
+                Ok(memory(caller.data())?.write(buf, &bytes)?)
+            };
+            run().map_err(named(abi::READ_APPENDED_STATE))
+        },
+    )?;
+    linker.func_wrap(env, abi::CLEAR_APPENDED_STATE, |caller: Caller<'_, Host>, k: u32| {
+        let run = || {
+            caller.data().function.state.appended(&key(&caller, k)?)?.clear();
+            Ok(())
+        };
+        run().map_err(named(abi::CLEAR_APPENDED_STATE))
+    })?;
+    Ok(())
+}
+
+fn add_locks(linker: &mut Linker<Host>) -> Result<()> {
+    let env = abi::MODULE;
+    for (name, mode) in [
+        (abi::LOCK_STATE_READ, Mode::Read),
+        (abi::LOCK_STATE_WRITE, Mode::Write),
+        (abi::LOCK_STATE_GLOBAL, Mode::Global),
+    ] {
+        linker.func_wrap_async(env, name, move |mut caller: Caller<'_, Host>, (k,): (u32,)| {
+            Box::new(async move { lock(&mut caller, k, mode).await.map_err(named(name)) })
+        })?;
+    }
+    for (name, mode) in [
+        (abi::UNLOCK_STATE_READ, Mode::Read),
+        (abi::UNLOCK_STATE_WRITE, Mode::Write),
+        (abi::UNLOCK_STATE_GLOBAL, Mode::Global),
+    ] {
+        linker.func_wrap(env, name, move |mut caller: Caller<'_, Host>, k: u32| {
+            unlock(&mut caller, k, mode).map_err(named(name))
+        })?;
+    }
+    Ok(())
+}
+
+/// The value of a key that the guest says is `total` bytes long.
+fn value(caller: &Caller<'_, Host>, k: u32, total: i32) -> Result<Arc<Value>> {
+    let total = length(total, "the total length")?;
+    Ok(caller.data().function.state.with_len(&key(caller, k)?, total as u64)?)
+}
+
+fn copy_out(caller: &Caller<'_, Host>, value: &Value, at: u64, buf: u32, n: u64) -> Result<()> {
+    let (at, n) = (usize::try_from(at)?, usize::try_from(n)?);
+    let memory = memory(caller.data())?;
+    let to = memory.check(buf, n)?;
+    Ok(value.bytes().copy_to(at, memory.bytes(), to, n)?)
+}
+
+fn copy_in(caller: &Caller<'_, Host>, value: &Value, at: u64, data: u32, n: u64) -> Result<()> {
+    let (start, n) = (usize::try_from(at)?, usize::try_from(n)?);
+    let memory = memory(caller.data())?;
+    let from = memory.check(data, n)?;
+    memory.bytes().copy_to(from, value.bytes(), start, n)?;
+    Ok(value.mark_dirty(i64::try_from(at)?, i64::try_from(n)?)?)
+}
+
+/// Whole value into a buffer; the size when the buffer has length 0; zeros for an unknown key.
+fn read_state(caller: &Caller<'_, Host>, k: u32, buf: u32, len: i32) -> Result<i32> {
+    let k = key(caller, k)?;
+    crate::state::check_key(&k)?;
+    let len = length(len, "the buffer's length")?;
+    let value = caller.data().function.state.get(&k);
+    let size = value.as_ref().map_or(0, |value| value.len());
+    if len == 0 {
+        return Ok(i32::try_from(size)?);
+    }
+    let n = size.min(len as u64);
+    let at = memory(caller.data())?.check(buf, len)?;
+    match value {
+        Some(value) => copy_out(caller, &value, 0, buf, n)?,
+        None => memory(caller.data())?.bytes().fill_zero(at, len)?,
+    }
+    Ok(i32::try_from(n)?)
+}
+
+fn write_state(caller: &Caller<'_, Host>, k: u32, data: u32, len: i32) -> Result<()> {
+    let (k, len) = (key(caller, k)?, length(len, "the length")?);
+    // Before the value is made or resized: a bad pointer must not leave an empty value behind.
+    memory(caller.data())?.check(data, len)?;
+    let value = caller.data().function.state.for_whole_write(&k, len as u64)?;
+    copy_in(caller, &value, 0, data, len as u64)
+}
+
+/// Guest address of `len` bytes at `offset` of the value, mapping them if no window holds them.
+fn window(caller: &mut Caller<'_, Host>, value: &Arc<Value>, offset: i32, len: i32) -> Result<u32> {
+    let (start, bytes) = value.range(offset.into(), len.into())?;
+    let host = caller.data_mut();
+    host.note_open(value);
+    let serial = host.call.serial;
+    let Some(side) = &mut host.memory else { bail!("the module has no memory") };
+    let Some(block) = value.block().filter(|_| bytes > 0) else {
+        // Nothing to map; any address will do that is inside the memory and not null.
+        return Ok(8);
+    };
+    let chunks = chunk_range(start, bytes);
+    let within = usize::try_from(start)? % CHUNK_BYTES;
+    if let Some(at) = side.windows.find(value.id(), &chunks, serial) {
+        host.count(|worker| &worker.warm_windows);
+        return Ok(u32::try_from(at + within)?);
+    }
+    let size = chunks.len() * CHUNK_BYTES;
+    let at = reserve(caller, size, value)?;
+    let host = caller.data_mut();
+    let Some(side) = &mut host.memory else { bail!("the module has no memory") };
+    side.known.forget(&(at..at + size));
+    side.windows.map(&side.bytes, at..at + size, value.id(), chunks, block, serial)?;
+    host.rank.stats.cold_windows.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    Ok(u32::try_from(at + within)?)
+}
+
+/// Finds address space for a window: a hole, new memory, or the place of windows no longer used.
+fn reserve(caller: &mut Caller<'_, Host>, size: usize, value: &Value) -> Result<usize> {
+    for attempt in 0..2 {
+        let host = caller.data_mut();
+        let serial = host.call.serial;
+        let Some(side) = &mut host.memory else { bail!("the module has no memory") };
+        if attempt == 1 {
+            side.windows.evict_unused(&side.bytes, serial)?;
+        }
+        if let Some(at) = side.windows.take_hole(size) {
+            return Ok(at);
+        }
+        let (wasm, end) = (side.wasm, side.bytes.size());
+        if end + size <= side.bytes.capacity() - CHUNK_BYTES {
+            side.windows.grow_for(size);
+            let grown = wasm.grow(&mut *caller, (size / CHUNK_BYTES) as u64);
+            if let Some(side) = &mut caller.data_mut().memory {
+                side.windows.grow_for(0);
+            }
+            if grown.is_ok() {
+                return Ok(end);
+            }
+        }
+    }
+    Err(StateError::NoAddressSpace { key: text(value.key()), need: size as u64 }.into())
+}
+
+/// Which lock of a key a mode means.
+fn lock_of(caller: &Caller<'_, Host>, k: u32, mode: Mode) -> Result<Arc<crate::state::KeyLock>> {
+    let locks = caller.data().function.state.locks(&key(caller, k)?)?;
+    Ok(if mode == Mode::Global { locks.global.clone() } else { locks.local.clone() })
+}
+
+async fn lock(caller: &mut Caller<'_, Host>, k: u32, mode: Mode) -> Result<()> {
+    let lock = lock_of(caller, k, mode)?;
+    let host = caller.data_mut();
+    let Some(me) = host.call.slot else { bail!("the proto-function cannot hold locks") };
+    let rank = &host.rank;
+    let blocked = rank.gate.block();
+    lock.acquire(me, mode, &|call| rank.calls.awaits(call), || rank.monitor.arm()).await?;
+    drop(blocked);
+    host.call.locks.push((lock, mode));
+    Ok(())
+}
+
+fn unlock(caller: &mut Caller<'_, Host>, k: u32, mode: Mode) -> Result<()> {
+    let lock = lock_of(caller, k, mode)?;
+    let call = &mut caller.data_mut().call;
+    let held = |(held, m): &(Arc<crate::state::KeyLock>, Mode)| Arc::ptr_eq(held, &lock) && *m == mode;
+    let Some(me) = call.slot else { bail!("the proto-function cannot hold locks") };
+    lock.release(me, mode)?;
+    if let Some(at) = call.locks.iter().position(held) {
+        call.locks.swap_remove(at);
+    }
+    Ok(())
+}

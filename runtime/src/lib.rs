@@ -1,0 +1,50 @@
+//! Mobula's runtime: isolated calls ("faaslets") over shared state, on one rank.
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//! use mobula_runtime::{Config, ProcessStdio, Runtime};
+//!
+//! let runtime = Runtime::new(Config::default(), Arc::new(ProcessStdio))?;
+//! runtime.register("demo", "hello", &std::fs::read("hello.wasm")?)?;
+//! let finished = runtime.call("demo", "hello", 0, b"input".to_vec())?;
+//! println!("{:?}: {} bytes of output", finished.outcome, finished.output.len());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Read in this order: [`Runtime`] (the composition root), `hostcalls` (what guests may ask),
+//! `sched` (which worker runs which call), `pool` and `faaslet` (the way of a call through one
+//! faaslet), `snapshot` and `memory` (what a reset does), `state` (named values, windows, locks).
+//! `ARCHITECTURE.md` at the top of the repository follows one chained call through all of them.
+//!
+//! Limits are in [`limits`]; nothing here knows Slurm, hwloc or MPI.
+
+pub mod config;
+pub mod error;
+pub mod limits;
+
+mod call;
+mod faaslet;
+mod function;
+mod host;
+mod hostcalls;
+mod pool;
+mod runtime;
+mod snapshot;
+mod state;
+mod stats;
+mod stdio;
+
+#[allow(unsafe_code, reason = "wasmtime's memory traits are unsafe; see the module head")]
+mod memory;
+#[allow(unsafe_code, reason = "loading compiled code is unsafe; see module::artifact")]
+mod module;
+mod sched;
+
+pub use call::Outcome;
+pub use config::{Config, Dir};
+pub use error::{ModuleError, RuntimeError, StateError};
+pub use module::{Artifact, Cache, ModuleInfo};
+pub use runtime::{Finished, Runtime};
+pub use state::{StateTable, UserState, Value};
+pub use stats::Report;
+pub use stdio::{ProcessStdio, Sink, Stream};

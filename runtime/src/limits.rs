@@ -1,0 +1,40 @@
+//! Every maximum of the runtime in one place.
+
+use std::time::Duration;
+
+/// Largest module file that is read, in bytes.
+pub const MODULE_BYTES: u64 = 1 << 30;
+/// Longest state key, in bytes, without the terminating NUL.
+pub const KEY_BYTES: usize = 255;
+/// Longest function name accepted by a chain call, in bytes.
+pub const NAME_BYTES: usize = 255;
+/// Calls that may exist at once on one rank (started and not yet both ended and awaited).
+pub const CALLS: usize = 1 << 22;
+/// Largest input or output of a call, in bytes.
+pub const PAYLOAD_BYTES: usize = 1 << 30;
+/// Address space of one guest: what 32-bit pointers reach.
+pub const GUEST_BYTES: usize = 1 << 32;
+/// Memory mappings that a live faaslet needs at most in the steady state (memory, its unused rest,
+/// windows, fibre stack, stack guard), for the default bound on live faaslets.
+pub const MAPPINGS_PER_FAASLET: usize = 5;
+/// Windows that stay mapped in one faaslet between calls; beyond it all are dropped.
+pub const KEPT_WINDOWS: usize = 64;
+/// Restored pages up to which a function's faaslets are verified in batches.
+pub const LIGHT_PAGES: usize = 16;
+/// Faaslets of one function and thread that may wait for one common check of the fault counter.
+pub const BATCH: usize = 16;
+/// Restored bytes above which discarding (and faulting in again) is cheaper than copying.
+/// Copying needs both images in the cache; see `bench` reset.
+pub const COPY_BYTES: usize = 32 << 20;
+/// Resets after which a large set of restored pages is learnt anew, so that one heavy call does not
+/// make every later light one pay.
+pub const RELEARN_RESETS: u32 = 256;
+/// How long a worker that runs out of work looks for more before it sleeps.
+pub const SEARCH: Duration = Duration::from_micros(30);
+/// Resolution of time-outs.
+pub const TICK: Duration = Duration::from_millis(5);
+/// Default stack of a guest fibre, in bytes (host frames and compiled code; the guest's own stack
+/// lies in its memory).
+pub const FIBRE_STACK_BYTES: usize = 1 << 20;
+/// Part of the fibre stack that guest code may use.
+pub const WASM_STACK_BYTES: usize = 512 << 10;

@@ -1,0 +1,183 @@
+//! Windows: chunk-aligned ranges of values mapped into one guest memory.
+//!
+//! ```text
+//!  value      │ chunk 0 │ chunk 1 │ chunk 2 │ chunk 3 │            (a block in the arena)
+//!                       ╲         ╲─────────┐
+//!  guest   … heap │ hole │ window: chunks 1..2 │ heap grown later …
+//! ```
+//!
+//! Windows stay mapped for later calls of the same faaslet, which serves one function of one user:
+//! a window asked for again costs a search of this list and no system call. This module knows values
+//! by number only; keys and lengths are checked before it is asked.
+//!
+//! Invariants: windows do not overlap; `end` is at least the end of every window; a hole was a window
+//! and is mapped to private zero pages.
+
+use std::ops::Range;
+
+use mobula_shm::{Block, CHUNK_BYTES, PageBytes};
+
+use super::GuestMemory;
+
+/// One mapped range.
+#[derive(Debug, Clone)]
+struct Window {
+    value: u64,
+    chunks: Range<u32>,
+    at: usize,
+    len: usize,
+    /// Bytes of the arena that are mapped; the rest up to `len` is the guest's own.
+    mapped: usize,
+    used_in: u64,
+    /// Keeps the arena's pages from being given to another value while they are mapped.
+    block: Block,
+}
+
+/// The windows of one guest memory.
+#[derive(Debug, Default)]
+pub(crate) struct Windows {
+    open: Vec<Window>,
+    holes: Vec<Range<usize>>,
+    /// Bytes about to be grown for a window.
+    growing: usize,
+}
+
+impl Windows {
+    /// Guest address of the first of `chunks` of `value`, if a window holds all of them.
+    ///
+    /// `call` marks the window as used by that call.
+    pub(crate) fn find(&mut self, value: u64, chunks: &Range<u32>, call: u64) -> Option<usize> {
+        let holds = |w: &&mut Window| {
+            w.value == value && w.chunks.start <= chunks.start && chunks.end <= w.chunks.end
+        };
+        let window = self.open.iter_mut().find(holds)?;
+        window.used_in = call;
+        Some(window.at + (chunks.start - window.chunks.start) as usize * CHUNK_BYTES)
+    }
+
+    /// How many windows are mapped.
+    pub(crate) fn len(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Bytes of address space that windows and holes take.
+    pub(crate) fn bytes(&self) -> usize {
+        let windows: usize = self.open.iter().map(|w| w.len).sum();
+        windows + self.holes.iter().map(ExactSizeIterator::len).sum::<usize>()
+    }
+
+    /// As [`bytes`](Self::bytes), with what is about to be grown for a window.
+    pub(crate) fn reserved(&self) -> usize {
+        self.bytes() + self.growing
+    }
+
+    /// Announces that the memory grows by `len` bytes for a window (0: it has grown).
+    pub(crate) fn grow_for(&mut self, len: usize) {
+        self.growing = len;
+    }
+
+    /// End of the last window, or 0.
+    pub(crate) fn end(&self) -> usize {
+        self.open.iter().map(|w| w.at + w.len).max().unwrap_or(0)
+    }
+
+    /// Takes the first hole that holds `len` bytes.
+    pub(crate) fn take_hole(&mut self, len: usize) -> Option<usize> {
+        let index = self.holes.iter().position(|hole| hole.len() >= len)?;
+        let at = self.holes[index].start;
+        self.holes[index].start += len;
+        if self.holes[index].is_empty() {
+            self.holes.swap_remove(index);
+        }
+        Some(at)
+    }
+
+    /// Maps `chunks` of `value`, which lie in `block`, at `at`, where `len` bytes of the guest's
+    /// memory are free for it.
+    pub(crate) fn map(
+        &mut self,
+        memory: &GuestMemory,
+        target: Range<usize>,
+        value: u64,
+        chunks: Range<u32>,
+        block: &Block,
+        call: u64,
+    ) -> Result<(), mobula_shm::Error> {
+        let skip = chunks.start as usize * CHUNK_BYTES;
+        // The block ends at a 4 KiB page; the rest of its last chunk is not this value's to map.
+        let mapped = PageBytes::round_up((block.view().len() - skip).min(target.len()));
+        let (Some(at), Some(mapped)) = (PageBytes::new(target.start), mapped) else {
+            unreachable!("windows lie at whole guest pages");
+        };
+        let offset = block.file_offset() + skip as u64;
+        memory.reservation().map_shared(at, mapped, block.fd(), offset)?;
+        self.open.push(Window {
+            value,
+            chunks,
+            at: target.start,
+            len: target.len(),
+            mapped: mapped.get(),
+            used_in: call,
+            block: block.clone(),
+        });
+        Ok(())
+    }
+
+    /// Unmaps the windows that `call` has not used and makes them holes.
+    pub(crate) fn evict_unused(&mut self, memory: &GuestMemory, call: u64) -> Result<(), mobula_shm::Error> {
+        let mut kept = Vec::with_capacity(self.open.len());
+        for window in std::mem::take(&mut self.open) {
+            if window.used_in == call {
+                kept.push(window);
+                continue;
+            }
+            clear(memory, window.at, window.len)?;
+            self.holes.push(window.at..window.at + window.len);
+        }
+        self.open = kept;
+        self.holes.sort_by_key(|hole| hole.start);
+        self.holes.dedup_by(|next, hole| {
+            let joined = hole.end == next.start;
+            if joined {
+                hole.end = next.end;
+            }
+            joined
+        });
+        Ok(())
+    }
+
+    /// Unmaps all windows; their address space is private zero pages again.
+    pub(crate) fn clear(&mut self, memory: &GuestMemory) -> Result<(), mobula_shm::Error> {
+        for window in std::mem::take(&mut self.open) {
+            clear(memory, window.at, window.len)?;
+        }
+        self.holes.clear();
+        Ok(())
+    }
+
+    /// The ranges where shared bytes are mapped, which a restore must not touch.
+    pub(crate) fn ranges(&self) -> impl Iterator<Item = Range<usize>> + '_ {
+        self.open.iter().map(|w| w.at..w.at + w.mapped)
+    }
+
+    /// The same windows as a record, for a snapshot.
+    pub(crate) fn duplicate(&self) -> Self {
+        Self { open: self.open.clone(), holes: self.holes.clone(), growing: 0 }
+    }
+
+    /// Maps the same windows at the same addresses in another memory.
+    pub(crate) fn copy_into(&self, memory: &GuestMemory) -> Result<Self, mobula_shm::Error> {
+        let mut copy = Self { holes: self.holes.clone(), ..Self::default() };
+        for w in &self.open {
+            copy.map(memory, w.at..w.at + w.len, w.value, w.chunks.clone(), &w.block, w.used_in)?;
+        }
+        Ok(copy)
+    }
+}
+
+fn clear(memory: &GuestMemory, at: usize, len: usize) -> Result<(), mobula_shm::Error> {
+    let (Some(at), Some(len)) = (PageBytes::new(at), PageBytes::new(len)) else {
+        unreachable!("windows lie at whole guest pages");
+    };
+    memory.reservation().make_zero(at, len)
+}

@@ -1,0 +1,7 @@
+//! Guest modules: rewritten once, compiled ahead of time, cached on disk.
+
+pub(crate) mod artifact;
+pub(crate) mod rewrite;
+
+pub use artifact::{Artifact, Cache};
+pub use rewrite::ModuleInfo;

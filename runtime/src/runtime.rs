@@ -1,0 +1,390 @@
+//! The composition root: builds a rank in dependency order, and owns its shutdown.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Wake, Waker};
+use std::thread::Thread;
+use std::time::Instant;
+
+use mobula_shm::{PageBytes, PagemapScanner, Reservation};
+use parking_lot::{Mutex, RwLock};
+use wasmtime::{Engine, Linker};
+
+use crate::call::{CallTable, FreeSlots, Outcome, Slot};
+use crate::config::Config;
+use crate::error::{ModuleError, RuntimeError};
+use crate::faaslet::Faaslet;
+use crate::function::Function;
+use crate::host::Host;
+use crate::limits;
+use crate::memory::Creator;
+use crate::pool::Gate;
+use crate::sched::monitor::Monitor;
+use crate::sched::{self, Ready, Scheduler, Work, with_worker};
+use crate::state::StateTable;
+use crate::stats::{Report, Stats};
+use crate::stdio::{Sink, Stream};
+
+/// Guard behind a guest's memory; offsets below it need no check in compiled code.
+const GUARD_BYTES: usize = 32 << 20;
+/// What a guest gets when the address space of the process is limited.
+const SMALL_GUEST_BYTES: usize = 256 << 20;
+/// No call is the main call.
+const NO_SLOT: u32 = u32::MAX;
+
+/// Everything of one rank. Parts are built in the order of the fields' dependencies by
+/// [`Runtime::new`]; nothing else constructs them.
+pub(crate) struct Rank {
+    pub(crate) id: u32,
+    pub(crate) config: Config,
+    pub(crate) stdio: Arc<dyn Sink>,
+    pub(crate) stats: Arc<Stats>,
+    pub(crate) creator: Arc<Creator>,
+    pub(crate) engine: Engine,
+    pub(crate) scanner: Option<PagemapScanner>,
+    pub(crate) state: StateTable,
+    pub(crate) calls: CallTable,
+    pub(crate) gate: Gate,
+    pub(crate) scheduler: Scheduler,
+    pub(crate) monitor: Arc<Monitor>,
+    linker: Linker<Host>,
+    functions: RwLock<Functions>,
+    /// Free slots of threads that are no workers.
+    outside_slots: Mutex<FreeSlots>,
+    main_slot: AtomicU32,
+    main_failure: Mutex<Option<Outcome>>,
+}
+
+impl std::fmt::Debug for Rank {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Rank").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+#[derive(Default)]
+struct Functions {
+    by_id: Vec<Arc<Function>>,
+    by_name: HashMap<(Box<str>, Box<str>), u32>,
+    main_cached: Option<bool>,
+}
+
+/// A running rank: register functions, call them, read the statistics.
+///
+/// Dropping it ends its threads and gives all its memory back.
+pub struct Runtime {
+    rank: Arc<Rank>,
+    started: Mutex<Option<Instant>>,
+    seconds: Mutex<f64>,
+    /// Drives timers and file I/O of WASI; its threads sleep unless a guest needs them.
+    _timers: tokio::runtime::Runtime,
+}
+
+impl std::fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Runtime").field("scheduler", &self.rank.scheduler).finish_non_exhaustive()
+    }
+}
+
+/// How a call from outside ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finished {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What it set as its output.
+    pub output: Vec<u8>,
+}
+
+impl Runtime {
+    /// Starts a rank.
+    ///
+    /// # Errors
+    /// [`RuntimeError`] when threads, the engine or shared memory cannot be had, or a directory of
+    /// the configuration does not exist.
+    pub fn new(config: Config, stdio: Arc<dyn Sink>) -> Result<Self, RuntimeError> {
+        check_dirs(&config)?;
+        let io = |op: &str| {
+            let op = op.to_owned();
+            move |source| RuntimeError::Io { op, source }
+        };
+        let timers = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("mobula-timer")
+            .enable_time()
+            .build()
+            .map_err(io("starting the timer thread"))?;
+        let creator = Arc::new(Creator::default());
+        let engine = engine(&config, creator.clone(), &*stdio)?;
+        let linker = crate::hostcalls::linker(&engine)?;
+        let id = sched::reserve_rank();
+        let cpus = if config.cpus.len() >= config.threads { config.cpus.clone() } else { Vec::new() };
+        let scheduler = Scheduler::new(id, config.threads.max(1), cpus, timers.handle().clone())?;
+        let stats = Arc::new(Stats::new(scheduler.threads()));
+        let monitor = Arc::new(Monitor::default());
+        let rank = Arc::new(Rank {
+            id,
+            state: StateTable::new(config.numa_node, stats.clone()),
+            gate: Gate::new(config.max_faaslets),
+            config,
+            stdio,
+            stats,
+            creator,
+            engine,
+            scanner: PagemapScanner::open(),
+            calls: CallTable::new(),
+            scheduler,
+            monitor: monitor.clone(),
+            linker,
+            functions: RwLock::default(),
+            outside_slots: Mutex::default(),
+            main_slot: AtomicU32::new(NO_SLOT),
+            main_failure: Mutex::default(),
+        });
+        sched::announce_rank(&rank);
+        monitor.start(Arc::downgrade(&rank)).map_err(io("starting the monitor thread"))?;
+        Ok(Self { rank, started: Mutex::default(), seconds: Mutex::new(0.0), _timers: timers })
+    }
+
+    /// Compiles (or takes from the cache) a module and makes it the function `user/name`.
+    ///
+    /// # Errors
+    /// [`ModuleError`] when the module is invalid or wants something that Mobula does not offer.
+    pub fn register(&self, user: &str, name: &str, wasm: &[u8]) -> Result<(), ModuleError> {
+        let rank = &self.rank;
+        if wasm.len() as u64 > limits::MODULE_BYTES {
+            let (bytes, limit) = (wasm.len() as u64, limits::MODULE_BYTES);
+            return Err(ModuleError::TooLarge { bytes, limit });
+        }
+        let artifact = rank.config.cache.load(&rank.engine, wasm)?;
+        let missing = crate::hostcalls::missing(&rank.linker, &artifact.module);
+        if !missing.is_empty() {
+            return Err(ModuleError::MissingImports(missing.join(", ")));
+        }
+        let pre = rank.linker.instantiate_pre(&artifact.module);
+        let pre = pre.map_err(|err| ModuleError::Compile(format!("{err:#}")))?;
+        let mut functions = rank.functions.write();
+        let id = u32::try_from(functions.by_id.len()).expect("fewer than 2^32 functions");
+        functions.by_id.push(Arc::new(Function {
+            id,
+            user: user.into(),
+            name: name.into(),
+            state: rank.state.user(user),
+            info: artifact.info,
+            pre,
+            snapshot: tokio::sync::OnceCell::new(),
+        }));
+        functions.by_name.insert((user.into(), name.into()), id);
+        functions.main_cached.get_or_insert(artifact.cached);
+        Ok(())
+    }
+
+    /// Calls entry `entry` of `user/name` as the main call and waits until it and every call that it
+    /// started, awaited or not, have ended.
+    ///
+    /// # Errors
+    /// [`RuntimeError::UnknownFunction`], or [`ModuleError::NoEntry`] for an entry that is not there.
+    pub fn call(
+        &self,
+        user: &str,
+        name: &str,
+        entry: i32,
+        input: Vec<u8>,
+    ) -> Result<Finished, RuntimeError> {
+        let rank = &self.rank;
+        let function = rank.find_function(user, name)?;
+        rank.function(function).entry(entry)?;
+        let start = *self.started.lock().get_or_insert_with(Instant::now);
+        let slot = rank.with_free_slots(|free| rank.calls.acquire(free, input));
+        let slot = slot.expect("the table is empty before the main call");
+        rank.main_slot.store(slot, Ordering::Release);
+        rank.scheduler.push(Work::Call(Ready { slot, function, entry }));
+        let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+        while !rank.calls.poll_done(slot, &waker) {
+            std::thread::park();
+        }
+        while rank.calls.orphans() > 0 {
+            std::thread::sleep(limits::SEARCH);
+        }
+        let (code, output) = (rank.calls.code(slot), rank.calls.take_output(slot));
+        rank.main_slot.store(NO_SLOT, Ordering::Release);
+        rank.with_free_slots(|free| rank.calls.release_done(free, slot));
+        *self.seconds.lock() = start.elapsed().as_secs_f64();
+        let failure = rank.main_failure.lock().take();
+        Ok(Finished { outcome: failure.unwrap_or(Outcome::Returned(code)), output })
+    }
+
+    /// The state of this rank.
+    #[must_use]
+    pub fn state(&self) -> &StateTable {
+        &self.rank.state
+    }
+
+    /// What happened so far.
+    #[must_use]
+    pub fn report(&self) -> Report {
+        let functions = self.rank.functions.read();
+        let reason = |f: &Arc<Function>| f.info.unresettable.as_ref().map(|why| format!("{}: {why}", f.title()));
+        let (state_bytes, state_bytes_most) = self.rank.state.arena_bytes();
+        Report {
+            unresettable: functions.by_id.iter().filter_map(reason).collect(),
+            state_bytes,
+            state_bytes_most,
+            module_cached: functions.main_cached.unwrap_or(false),
+            threads: self.rank.scheduler.threads(),
+            seconds: *self.seconds.lock(),
+            ..self.rank.stats.report()
+        }
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        self.rank.monitor.stop();
+        // Idle faaslets hold the rank; without them the last reference is ours.
+        self.rank.scheduler.on_every_thread_wait(|local| {
+            local.pools.borrow_mut().drain();
+        });
+    }
+}
+
+/// Wakes a thread that waits outside the pool.
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+impl Rank {
+    /// The function of that number.
+    pub(crate) fn function(&self, id: u32) -> Arc<Function> {
+        self.functions.read().by_id[id as usize].clone()
+    }
+
+    /// The number of `user/name`.
+    pub(crate) fn find_function(&self, user: &str, name: &str) -> Result<u32, RuntimeError> {
+        let functions = self.functions.read();
+        if let Some(id) = functions.by_name.get(&(user.into(), name.into())) {
+            return Ok(*id);
+        }
+        let names = functions.by_name.keys().filter(|(u, _)| **u == *user);
+        let mut names: Vec<_> = names.map(|(_, name)| name.to_string()).collect();
+        names.sort();
+        let available = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        Err(RuntimeError::UnknownFunction { user: user.into(), name: name.into(), available })
+    }
+
+    /// Queues a call; `None` when too many exist.
+    pub(crate) fn submit(&self, function: u32, entry: i32, input: Vec<u8>) -> Option<Slot> {
+        let slot = self.with_free_slots(|free| self.calls.acquire(free, input))?;
+        self.scheduler.push(Work::Call(Ready { slot, function, entry }));
+        Some(slot)
+    }
+
+    /// Runs `f` with the free slots of this thread.
+    pub(crate) fn with_free_slots<R>(&self, f: impl FnOnce(&mut FreeSlots) -> R) -> R {
+        with_worker(|worker| match worker {
+            Some(local) => f(&mut local.free_slots.borrow_mut()),
+            None => f(&mut self.outside_slots.lock()),
+        })
+    }
+
+    pub(crate) fn is_main(&self, slot: Slot) -> bool {
+        self.main_slot.load(Ordering::Relaxed) == slot
+    }
+
+    /// After `me` began to await: fails a lock waiter if that closed a circle of waits.
+    pub(crate) fn break_deadlock(&self, me: Slot) {
+        let waits = self.state.waits();
+        if !waits.any() {
+            return;
+        }
+        if let Some((victim, lock)) = waits.cycle(me, &|call| self.calls.awaits(call)) {
+            lock.fail(victim);
+        }
+    }
+
+    /// Ends a call that never ran.
+    pub(crate) fn finish_unstarted(&self, call: Ready, outcome: &Outcome) {
+        self.report_failure(call, outcome);
+        self.with_free_slots(|free| self.calls.complete(free, call.slot, outcome.code(), Vec::new()));
+    }
+
+    /// Says on stderr why a call failed; awaiting it gives only a number.
+    pub(crate) fn report_failure(&self, call: Ready, outcome: &Outcome) {
+        self.stats.failed_calls.fetch_add(1, Ordering::Relaxed);
+        let verb = match outcome {
+            Outcome::Returned(_) | Outcome::Exited(_) => return,
+            Outcome::Trapped(_) => "trapped",
+            Outcome::TimedOut(_) => "timed out",
+            Outcome::Refused(_) => "was refused",
+        };
+        let title = self.function(call.function).title();
+        let why = outcome.failure().unwrap_or_default();
+        let line = format!("mobula: call {title}[{}] {verb}: {why}\n", call.entry);
+        // A closed stderr leaves nobody to tell.
+        let _ = self.stdio.write(Stream::Stderr, line.as_bytes());
+        if self.is_main(call.slot) {
+            *self.main_failure.lock() = Some(outcome.clone());
+        }
+    }
+
+    pub(crate) fn count_created(&self) {
+        self.stats.faaslets_created.fetch_add(1, Ordering::Relaxed);
+        self.stats.faaslets_live_most.fetch_max(self.gate.live() as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_unreusable(&self, faaslet: &Faaslet) {
+        if faaslet.is_reinstantiated() {
+            self.stats.reinstantiated_calls.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the monitor must tick although no call waits for a faaslet.
+    pub(crate) fn needs_ticks(&self) -> bool {
+        self.config.timeout.is_some() || self.state.waits().any_foreign()
+    }
+}
+
+/// The engine: our memories, fibres, and interruption only where a time-out needs it.
+fn engine(
+    config: &Config,
+    creator: Arc<Creator>,
+    stdio: &dyn Sink,
+) -> Result<Engine, RuntimeError> {
+    let mut wasm = wasmtime::Config::new();
+    wasm.with_host_memory(creator)
+        .memory_init_cow(false)
+        .async_stack_size(limits::FIBRE_STACK_BYTES)
+        .max_wasm_stack(limits::WASM_STACK_BYTES)
+        .wasm_exceptions(true)
+        .wasm_threads(true)
+        .wasm_multi_memory(false)
+        .wasm_memory64(false)
+        // Checks at loop heads cost a few per cent; a run without a time-out does not pay them.
+        .epoch_interruption(config.timeout.is_some());
+    let full = PageBytes::round_up(limits::GUEST_BYTES + GUARD_BYTES).unwrap_or(PageBytes::ZERO);
+    if Reservation::new(full).is_ok() {
+        wasm.memory_reservation(limits::GUEST_BYTES as u64).memory_guard_size(GUARD_BYTES as u64);
+    } else {
+        wasm.memory_reservation(SMALL_GUEST_BYTES as u64).memory_guard_size(1 << 16);
+        let warning = format!(
+            "mobula: warning: 4 GiB of address space cannot be reserved (ulimit -v or strict \
+             overcommit); guests get {} MiB and every access is checked, which costs up to 2 times\n",
+            SMALL_GUEST_BYTES >> 20
+        );
+        let _ = stdio.write(Stream::Stderr, warning.as_bytes());
+    }
+    Engine::new(&wasm).map_err(|err| RuntimeError::Engine(format!("{err:#}")))
+}
+
+fn check_dirs(config: &Config) -> Result<(), RuntimeError> {
+    for dir in &config.dirs {
+        std::fs::read_dir(&dir.host).map_err(|source| RuntimeError::Io {
+            op: format!("opening directory {}", dir.host.display()),
+            source,
+        })?;
+    }
+    Ok(())
+}

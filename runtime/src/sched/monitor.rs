@@ -1,0 +1,142 @@
+//! The monitor: the one thread that wakes up by the clock, and only while something needs it.
+//!
+//! It ends calls that run or wait past their time-out, retries locks that other processes hold, and
+//! notices when calls wait for a faaslet that nobody can ever free.
+//!
+//! ```text
+//!  asleep ──arm──▶ tick every limits::TICK ──nothing left to watch──▶ asleep
+//! ```
+
+use std::collections::BinaryHeap;
+use std::sync::{Arc, Weak};
+use std::task::Waker;
+use std::time::Instant;
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::call::Outcome;
+use crate::limits;
+use crate::runtime::Rank;
+
+/// What the monitor watches. Shared with its thread.
+#[derive(Debug, Default)]
+pub(crate) struct Monitor {
+    state: Mutex<Watched>,
+    wake: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Watched {
+    armed: bool,
+    stop: bool,
+    deadlines: BinaryHeap<Deadline>,
+}
+
+#[derive(Debug)]
+struct Deadline(Instant, Waker);
+
+impl PartialEq for Deadline {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+impl Eq for Deadline {}
+impl PartialOrd for Deadline {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Deadline {
+    /// Earliest first, because [`BinaryHeap`] hands out the greatest.
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        other.0.cmp(&self.0)
+    }
+}
+
+impl Monitor {
+    /// Starts the thread; it ends with [`stop`](Self::stop) or with the rank.
+    pub(crate) fn start(self: &Arc<Self>, rank: Weak<Rank>) -> std::io::Result<()> {
+        let monitor = self.clone();
+        let thread = std::thread::Builder::new().name("mobula-monitor".into());
+        thread.spawn(move || monitor.run(&rank)).map(drop)
+    }
+
+    /// Asks for a tick.
+    pub(crate) fn arm(&self) {
+        self.state.lock().armed = true;
+        self.wake.notify_one();
+    }
+
+    /// Wakes `waker` soon after `deadline`.
+    pub(crate) fn wake_at(&self, deadline: Instant, waker: Waker) {
+        self.state.lock().deadlines.push(Deadline(deadline, waker));
+        self.wake.notify_one();
+    }
+
+    /// Ends the thread.
+    pub(crate) fn stop(&self) {
+        self.state.lock().stop = true;
+        self.wake.notify_one();
+    }
+
+    fn run(&self, rank: &Weak<Rank>) {
+        let mut stuck = Stuck::default();
+        loop {
+            let mut state = self.state.lock();
+            while !state.armed && !state.stop && state.deadlines.is_empty() {
+                self.wake.wait(&mut state);
+            }
+            self.wake.wait_for(&mut state, limits::TICK);
+            let now = Instant::now();
+            let mut due = Vec::new();
+            while state.deadlines.peek().is_some_and(|d| d.0 <= now) {
+                due.extend(state.deadlines.pop());
+            }
+            state.armed = false;
+            let stop = state.stop;
+            drop(state);
+            due.into_iter().for_each(|deadline| deadline.1.wake());
+            let Some(rank) = rank.upgrade() else { return };
+            if stop {
+                return;
+            }
+            if stuck.tick(&rank) {
+                self.state.lock().armed = true;
+            }
+        }
+    }
+}
+
+/// Notices that calls wait for a faaslet while every faaslet waits for such a call.
+#[derive(Debug, Default)]
+struct Stuck {
+    last: Option<u64>,
+}
+
+impl Stuck {
+    /// One look; tells whether another is needed.
+    fn tick(&mut self, rank: &Arc<Rank>) -> bool {
+        rank.engine.increment_epoch();
+        rank.state.retry_foreign_locks();
+        let waiting = rank.scheduler.waiting();
+        if waiting == 0 {
+            self.last = None;
+            return rank.needs_ticks();
+        }
+        // Idle faaslets of other functions or threads are given up, so that waiting calls get room.
+        rank.free_idle_faaslets();
+        let progress = rank.stats.progress();
+        let blocked = rank.gate.all_blocked();
+        if blocked && self.last.replace(progress) == Some(progress) {
+            self.last = None;
+            if let Some(call) = rank.scheduler.take_waiting() {
+                let limit = rank.gate.limit();
+                rank.finish_unstarted(call, &Outcome::Refused(format!(
+                    "all {limit} live faaslets wait for calls that find no faaslet; chain less deeply \
+                     or raise --max-faaslets"
+                )));
+            }
+        }
+        true
+    }
+}

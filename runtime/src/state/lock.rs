@@ -1,0 +1,374 @@
+//! Locks on keys: held by calls, waited for by suspended fibres, mirrored in shared memory.
+//!
+//! ```text
+//!  call ── acquire ──▶ KeyLock { holders, queue }  ── first holder ──▶ word in the arena (this process)
+//!            │ not now                                      ▲ last holder lets go
+//!            └── queue, suspend ◀── grant in order ─────────┘
+//! ```
+//!
+//! `README.md` beside this file: who waits for whom, and why nothing deadlocks silently.
+//! Invariants: a waiter is granted at most once, in queue order (readers in front of a writer go
+//! together); a dropped waiter leaves the queue or gives its grant back; the word in shared memory is
+//! held exactly while `holders` is not empty.
+
+use std::collections::{HashMap, VecDeque};
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Poll, Waker};
+
+use mobula_shm::{Alignment, Block, OwnerTable, RW_LOCK_BYTES, RwLockWord};
+use parking_lot::Mutex;
+
+use super::{Shared, text};
+use crate::error::StateError;
+
+/// A call as the lock sees it: its slot in the call table.
+pub(crate) type Holder = u32;
+
+/// How a lock is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Together with other readers.
+    Read,
+    /// Alone.
+    Write,
+    /// Alone in the whole job.
+    Global,
+}
+
+impl Mode {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Global => "global",
+        }
+    }
+}
+
+/// Memory for lock words, cut from arena blocks.
+#[derive(Debug, Default)]
+pub(super) struct Slab {
+    block: Option<Block>,
+    used: usize,
+}
+
+impl Slab {
+    fn word(&mut self, shared: &Shared) -> Result<RwLockWord, StateError> {
+        let full = |block: &Block| self.used + RW_LOCK_BYTES > block.view().len();
+        if self.block.as_ref().is_none_or(full) {
+            self.block = Some(shared.arena()?.alloc(1 << 16, Alignment::Chunk)?);
+            self.used = 0;
+        }
+        let at = self.used;
+        self.used += RW_LOCK_BYTES;
+        let block = self.block.as_ref().expect("just made");
+        Ok(RwLockWord::new(&block.view().sub(at, RW_LOCK_BYTES)?)?)
+    }
+}
+
+/// Who waits for which lock: what the search for deadlocks walks.
+#[derive(Debug, Default)]
+pub(crate) struct Waits {
+    waiting: Mutex<HashMap<Holder, Arc<KeyLock>>>,
+    count: AtomicUsize,
+    foreign: AtomicUsize,
+}
+
+impl Waits {
+    /// Whether any call waits for a lock.
+    pub(crate) fn any(&self) -> bool {
+        self.count.load(Ordering::SeqCst) > 0
+    }
+
+    /// Whether a call may wait for a lock that another process holds.
+    pub(crate) fn any_foreign(&self) -> bool {
+        self.any() && self.foreign.load(Ordering::Relaxed) > 0
+    }
+
+    /// Starting from `from`, follows who waits for whom; when that leads back to `from`, returns a
+    /// call on the way that waits for a lock.
+    ///
+    /// `awaits` says which call a call awaits.
+    pub(crate) fn cycle(
+        &self,
+        from: Holder,
+        awaits: &dyn Fn(Holder) -> Option<Holder>,
+    ) -> Option<(Holder, Arc<KeyLock>)> {
+        let waiting = self.waiting.lock();
+        let mut seen = vec![from];
+        let mut stack = vec![(from, None::<(Holder, Arc<KeyLock>)>)];
+        while let Some((call, victim)) = stack.pop() {
+            let (next, victim) = match waiting.get(&call) {
+                Some(lock) => (lock.holders(), Some((call, lock.clone()))),
+                None => (awaits(call).into_iter().collect(), victim),
+            };
+            for holder in next {
+                if holder == from {
+                    return victim;
+                }
+                if !seen.contains(&holder) {
+                    seen.push(holder);
+                    stack.push((holder, victim.clone()));
+                }
+            }
+        }
+        None
+    }
+
+    /// Retries locks that another process held, releasing what dead processes hold.
+    pub(super) fn retry_foreign(&self, owners: &OwnerTable) {
+        if self.foreign.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        let locks: Vec<_> = self.waiting.lock().values().cloned().collect();
+        for lock in locks {
+            lock.word.recover(owners);
+            let wakers = lock.grant(&mut lock.inner.lock());
+            wakers.into_iter().for_each(Waker::wake);
+        }
+    }
+}
+
+/// One lock. See the module head.
+#[derive(Debug)]
+pub(crate) struct KeyLock {
+    key: Box<[u8]>,
+    word: RwLockWord,
+    shared: Arc<Shared>,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    writer: Option<Holder>,
+    readers: Vec<Holder>,
+    queue: VecDeque<Waiter>,
+    next_ticket: u64,
+}
+
+#[derive(Debug)]
+struct Waiter {
+    call: Holder,
+    ticket: u64,
+    mode: Mode,
+    waker: Option<Waker>,
+    state: WaitState,
+}
+
+impl Waiter {
+    fn is_queued(&self) -> bool {
+        self.state == WaitState::Queued
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum WaitState {
+    Queued,
+    Granted,
+    Deadlocked,
+}
+
+impl KeyLock {
+    pub(super) fn new(shared: &Arc<Shared>, key: &[u8]) -> Result<Self, StateError> {
+        let word = shared.lock_words.lock().word(shared)?;
+        shared.owners()?;
+        Ok(Self { key: key.into(), word, shared: shared.clone(), inner: Mutex::default() })
+    }
+
+    fn holders(&self) -> Vec<Holder> {
+        let inner = self.inner.lock();
+        inner.writer.into_iter().chain(inner.readers.iter().copied()).collect()
+    }
+
+    /// Acquires the lock for `call`, suspending while others hold it.
+    ///
+    /// `awaits` says which call a call awaits; `watch` is called when another process holds the lock,
+    /// which nobody here can wake us for.
+    ///
+    /// # Errors
+    /// [`StateError::SelfDeadlock`] and [`StateError::Deadlock`] instead of a wait without end.
+    pub(crate) async fn acquire(
+        self: &Arc<Self>,
+        call: Holder,
+        mode: Mode,
+        awaits: &(dyn Fn(Holder) -> Option<Holder> + Sync),
+        watch: impl Fn(),
+    ) -> Result<(), StateError> {
+        let ticket = {
+            let mut inner = self.inner.lock();
+            self.refuse_own(&inner, call, mode)?;
+            if !inner.queue.iter().any(Waiter::is_queued) && self.try_take(&mut inner, call, mode) {
+                return Ok(());
+            }
+            let ticket = inner.next_ticket;
+            inner.next_ticket += 1;
+            let state = WaitState::Queued;
+            inner.queue.push_back(Waiter { call, ticket, mode, waker: None, state });
+            ticket
+        };
+        let waits = &self.shared.waits;
+        waits.waiting.lock().insert(call, self.clone());
+        waits.count.fetch_add(1, Ordering::SeqCst);
+        let pending = Pending { lock: self, call, ticket };
+        if let Some((victim, lock)) = waits.cycle(call, awaits) {
+            lock.fail(victim);
+        }
+        if waits.foreign.load(Ordering::Relaxed) > 0 {
+            watch();
+        }
+        poll_fn(|cx| pending.poll(cx.waker())).await
+    }
+
+    /// Refuses a lock that would make the call wait for itself.
+    fn refuse_own(&self, inner: &Inner, call: Holder, mode: Mode) -> Result<(), StateError> {
+        let held = match () {
+            () if inner.writer == Some(call) => "write",
+            () if inner.readers.contains(&call) && mode != Mode::Read => "read",
+            () => return Ok(()),
+        };
+        Err(StateError::SelfDeadlock { key: text(&self.key), held, kind: mode.name() })
+    }
+
+    fn try_take(&self, inner: &mut Inner, call: Holder, mode: Mode) -> bool {
+        let Some(&(_, slot)) = self.shared.owners.get() else { return false };
+        if inner.writer.is_some() {
+            return false;
+        }
+        let taken = match mode {
+            Mode::Read => !inner.readers.is_empty() || self.word.try_read(slot),
+            Mode::Write | Mode::Global => inner.readers.is_empty() && self.word.try_write(slot),
+        };
+        if taken {
+            match mode {
+                Mode::Read => inner.readers.push(call),
+                Mode::Write | Mode::Global => inner.writer = Some(call),
+            }
+        } else if inner.readers.is_empty() {
+            self.shared.waits.foreign.store(1, Ordering::Relaxed);
+        }
+        taken
+    }
+
+    /// Releases what `call` holds in this mode.
+    ///
+    /// # Errors
+    /// [`StateError::NotHeld`].
+    pub(crate) fn release(&self, call: Holder, mode: Mode) -> Result<(), StateError> {
+        let wakers = {
+            let mut inner = self.inner.lock();
+            let held = match mode {
+                Mode::Read => match inner.readers.iter().position(|&r| r == call) {
+                    Some(at) => {
+                        inner.readers.swap_remove(at);
+                        true
+                    }
+                    None => false,
+                },
+                Mode::Write | Mode::Global => inner.writer.take_if(|w| *w == call).is_some(),
+            };
+            if !held {
+                return Err(StateError::NotHeld { key: text(&self.key), kind: mode.name() });
+            }
+            self.free_word(&inner, mode);
+            self.grant(&mut inner)
+        };
+        wakers.into_iter().for_each(Waker::wake);
+        Ok(())
+    }
+
+    fn free_word(&self, inner: &Inner, mode: Mode) {
+        let Some(&(_, slot)) = self.shared.owners.get() else { return };
+        let freed = match mode {
+            Mode::Read if inner.readers.is_empty() => self.word.unlock_read(slot),
+            Mode::Read => Ok(()),
+            Mode::Write | Mode::Global => self.word.unlock_write(slot),
+        };
+        debug_assert!(freed.is_ok(), "the word is held while there are holders");
+    }
+
+    /// Gives the lock to as many waiters as it allows, in order; returns whom to wake.
+    fn grant(&self, inner: &mut Inner) -> Vec<Waker> {
+        let mut wakers = Vec::new();
+        for at in 0..inner.queue.len() {
+            let waiter = &inner.queue[at];
+            if !waiter.is_queued() {
+                continue;
+            }
+            let (call, mode) = (waiter.call, waiter.mode);
+            if !self.try_take(inner, call, mode) {
+                break;
+            }
+            inner.queue[at].state = WaitState::Granted;
+            wakers.extend(inner.queue[at].waker.take());
+        }
+        wakers
+    }
+
+    /// Ends the wait of `call` with [`StateError::Deadlock`].
+    pub(crate) fn fail(&self, call: Holder) {
+        let waker = {
+            let mut inner = self.inner.lock();
+            let queued = |w: &&mut Waiter| w.call == call && w.is_queued();
+            inner.queue.iter_mut().find(queued).and_then(|waiter| {
+                waiter.state = WaitState::Deadlocked;
+                waiter.waker.take()
+            })
+        };
+        waker.into_iter().for_each(Waker::wake);
+    }
+}
+
+/// A wait in progress; dropping it leaves the queue, or gives back a grant nobody took.
+struct Pending<'a> {
+    lock: &'a KeyLock,
+    call: Holder,
+    ticket: u64,
+}
+
+impl Pending<'_> {
+    fn poll(&self, waker: &Waker) -> Poll<Result<(), StateError>> {
+        let mut inner = self.lock.inner.lock();
+        let Some(at) = inner.queue.iter().position(|w| w.ticket == self.ticket) else {
+            return Poll::Ready(Ok(()));
+        };
+        match inner.queue[at].state {
+            WaitState::Queued => {
+                inner.queue[at].waker = Some(waker.clone());
+                Poll::Pending
+            }
+            WaitState::Granted => {
+                inner.queue.remove(at);
+                Poll::Ready(Ok(()))
+            }
+            WaitState::Deadlocked => {
+                let mode = inner.queue[at].mode;
+                inner.queue.remove(at);
+                let key = text(&self.lock.key);
+                Poll::Ready(Err(StateError::Deadlock { key, kind: mode.name() }))
+            }
+        }
+    }
+}
+
+impl Drop for Pending<'_> {
+    fn drop(&mut self) {
+        let waits = &self.lock.shared.waits;
+        waits.waiting.lock().remove(&self.call);
+        waits.count.fetch_sub(1, Ordering::SeqCst);
+        let granted = {
+            let mut inner = self.lock.inner.lock();
+            let at = inner.queue.iter().position(|w| w.ticket == self.ticket);
+            at.and_then(|at| inner.queue.remove(at))
+                .filter(|waiter| waiter.state == WaitState::Granted)
+        };
+        if let Some(waiter) = granted {
+            let released = self.lock.release(self.call, waiter.mode);
+            debug_assert!(released.is_ok(), "a granted waiter holds the lock");
+        }
+        // A writer that left the front may have been all that kept readers behind it waiting.
+        let wakers = self.lock.grant(&mut self.lock.inner.lock());
+        wakers.into_iter().for_each(Waker::wake);
+    }
+}

@@ -1,0 +1,288 @@
+//! State: named byte arrays of a user in shared memory.
+//!
+//! `README.md` beside this file holds the contract (consistency, locks, limits). This module knows
+//! nothing of WebAssembly, guests or pointers; the joint between a value and a guest address is
+//! `hostcalls::state`.
+//!
+//! ```text
+//!  StateTable ─ user ─▶ UserState ─ key ─▶ Value  (data block in the arena, dirty bits, open count)
+//!                           ├─ key ─▶ KeyLocks    (read/write lock, global lock)
+//!                           └─ key ─▶ Appended    (records in append order)
+//! ```
+//!
+//! Invariants: keys of different users live in different tables; a value's length never changes (a
+//! resize makes a new value); a block is freed when the last window or copy on it is gone.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use mobula_shm::{Arena, ArenaOptions, OwnerSlot, OwnerTable};
+use parking_lot::{Mutex, RwLock};
+
+use crate::error::StateError;
+use crate::limits;
+use crate::stats::Stats;
+
+mod append;
+pub(crate) mod lock;
+mod value;
+
+pub(crate) use append::Appended;
+pub(crate) use lock::{KeyLock, Mode};
+pub use value::Value;
+
+/// All state of one rank.
+#[derive(Debug)]
+pub struct StateTable {
+    users: RwLock<HashMap<Box<str>, Arc<UserState>>>,
+    shared: Arc<Shared>,
+}
+
+/// What all users' tables have in common.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    arena: OnceLock<Arena>,
+    numa_node: Option<u32>,
+    next_value: AtomicU64,
+    lock_words: Mutex<lock::Slab>,
+    owners: OnceLock<(OwnerTable, OwnerSlot)>,
+    pub(crate) waits: lock::Waits,
+    pub(crate) stats: Arc<Stats>,
+}
+
+/// The keys of one user.
+#[derive(Debug)]
+pub struct UserState {
+    values: RwLock<HashMap<Box<[u8]>, Arc<Value>>>,
+    locks: RwLock<HashMap<Box<[u8]>, Arc<KeyLocks>>>,
+    appended: RwLock<HashMap<Box<[u8]>, Arc<Appended>>>,
+    shared: Arc<Shared>,
+}
+
+/// The two locks of a key: of the host's copy, and of the whole job.
+#[derive(Debug)]
+pub(crate) struct KeyLocks {
+    pub(crate) local: Arc<KeyLock>,
+    pub(crate) global: Arc<KeyLock>,
+}
+
+impl StateTable {
+    /// An empty table; the arena is created at the first use, on `numa_node` if given.
+    #[must_use]
+    pub(crate) fn new(numa_node: Option<u32>, stats: Arc<Stats>) -> Self {
+        let shared = Shared {
+            arena: OnceLock::new(),
+            numa_node,
+            next_value: AtomicU64::new(1),
+            lock_words: Mutex::default(),
+            owners: OnceLock::new(),
+            waits: lock::Waits::default(),
+            stats,
+        };
+        Self { users: RwLock::default(), shared: Arc::new(shared) }
+    }
+
+    /// The table of `user`, made at its first use.
+    pub fn user(&self, user: &str) -> Arc<UserState> {
+        if let Some(found) = self.users.read().get(user) {
+            return found.clone();
+        }
+        let fresh = || {
+            Arc::new(UserState {
+                values: RwLock::default(),
+                locks: RwLock::default(),
+                appended: RwLock::default(),
+                shared: self.shared.clone(),
+            })
+        };
+        self.users.write().entry(user.into()).or_insert_with(fresh).clone()
+    }
+
+    /// Lets lock waiters look again at locks that other processes hold.
+    pub(crate) fn retry_foreign_locks(&self) {
+        if let Some((owners, _)) = self.shared.owners.get() {
+            self.shared.waits.retry_foreign(owners);
+        }
+    }
+
+    /// Bytes of the arena in use and at most in use so far.
+    pub(crate) fn arena_bytes(&self) -> (u64, u64) {
+        self.shared.arena.get().map_or((0, 0), |arena| {
+            let stats = arena.stats();
+            (stats.allocated, stats.high_water)
+        })
+    }
+
+    pub(crate) fn waits(&self) -> &lock::Waits {
+        &self.shared.waits
+    }
+}
+
+impl Shared {
+    pub(crate) fn arena(&self) -> Result<&Arena, StateError> {
+        if let Some(arena) = self.arena.get() {
+            return Ok(arena);
+        }
+        let options = ArenaOptions { capacity: Arena::default_capacity()?, numa_node: self.numa_node };
+        let arena = Arena::create_private(options)?;
+        Ok(self.arena.get_or_init(|| arena))
+    }
+
+    fn owners(&self) -> Result<&(OwnerTable, OwnerSlot), StateError> {
+        if let Some(owners) = self.owners.get() {
+            return Ok(owners);
+        }
+        let bytes = OwnerTable::bytes() as u64;
+        let block = self.arena()?.alloc(bytes, mobula_shm::Alignment::Chunk)?;
+        let table = OwnerTable::new(&block.view())?;
+        let slot = table.register()?;
+        Ok(self.owners.get_or_init(|| (table, slot)))
+    }
+}
+
+/// Checks a key's bytes.
+pub(crate) fn check_key(key: &[u8]) -> Result<(), StateError> {
+    if key.is_empty() || key.len() > limits::KEY_BYTES || key.contains(&0) {
+        return Err(StateError::BadKey { len: key.len() });
+    }
+    Ok(())
+}
+
+impl UserState {
+    /// The value of `key`, if it has one.
+    #[must_use]
+    pub fn get(&self, key: &[u8]) -> Option<Arc<Value>> {
+        self.values.read().get(key).cloned()
+    }
+
+    /// The value of `key`, which must exist.
+    ///
+    /// # Errors
+    /// [`StateError::Unknown`].
+    pub fn known(&self, key: &[u8]) -> Result<Arc<Value>, StateError> {
+        check_key(key)?;
+        self.get(key).ok_or_else(|| StateError::Unknown { key: text(key) })
+    }
+
+    /// The value of `key` with `len` bytes; made of zeros if there is none.
+    ///
+    /// # Errors
+    /// [`StateError::WrongLength`] when it has another length, or what the arena says.
+    pub fn with_len(&self, key: &[u8], len: u64) -> Result<Arc<Value>, StateError> {
+        if let Some(found) = self.get(key) {
+            return found.of_len(len);
+        }
+        check_key(key)?;
+        let mut values = self.values.write();
+        if let Some(found) = values.get(key) {
+            return found.clone().of_len(len);
+        }
+        let fresh = Arc::new(Value::new(&self.shared, key, len)?);
+        values.insert(key.into(), fresh.clone());
+        Ok(fresh)
+    }
+
+    /// The value of `key` with `len` bytes for writing it whole: made or, when no window is open on
+    /// it, resized.
+    ///
+    /// # Errors
+    /// [`StateError::ResizeWithWindow`], or what the arena says.
+    pub fn for_whole_write(&self, key: &[u8], len: u64) -> Result<Arc<Value>, StateError> {
+        check_key(key)?;
+        if let Some(found) = self.get(key)
+            && found.len() == len
+        {
+            return Ok(found);
+        }
+        let mut values = self.values.write();
+        if let Some(old) = values.get(key) {
+            if old.len() == len {
+                return Ok(old.clone());
+            }
+            if old.is_open() {
+                let key = text(key);
+                return Err(StateError::ResizeWithWindow { key, len: old.len(), asked: len });
+            }
+        }
+        let fresh = Arc::new(Value::new(&self.shared, key, len)?);
+        values.insert(key.into(), fresh.clone());
+        Ok(fresh)
+    }
+
+    /// Sends what is dirty home. On the home's host the home copy is what guests map, so only the
+    /// bookkeeping changes; returns the chunks that were dirty.
+    ///
+    /// # Errors
+    /// [`StateError::Unknown`].
+    pub fn push(&self, key: &[u8]) -> Result<u32, StateError> {
+        let value = self.known(key)?;
+        std::sync::atomic::fence(Ordering::SeqCst);
+        let chunks = value.take_dirty();
+        self.shared.stats.pushes.fetch_add(1, Ordering::Relaxed);
+        self.shared.stats.pushed_chunks.fetch_add(u64::from(chunks), Ordering::Relaxed);
+        Ok(chunks)
+    }
+
+    /// Sends the bytes whose mask bytes are set, then zeroes the mask.
+    ///
+    /// # Errors
+    /// [`StateError::Unknown`], or [`StateError::MaskLength`] when the mask has another size.
+    pub fn push_masked(&self, key: &[u8], mask: &[u8]) -> Result<(), StateError> {
+        let (value, mask_value) = (self.known(key)?, self.known(mask)?);
+        if value.len() != mask_value.len() {
+            return Err(StateError::MaskLength {
+                key: text(key),
+                len: value.len(),
+                mask: text(mask),
+                mask_len: mask_value.len(),
+            });
+        }
+        self.push(key)?;
+        mask_value.bytes().fill_zero(0, mask_value.bytes().len())?;
+        Ok(())
+    }
+
+    /// Makes later reads see what was pushed. On the home's host nothing can be stale.
+    ///
+    /// # Errors
+    /// As [`with_len`](Self::with_len).
+    pub fn pull(&self, key: &[u8], len: u64) -> Result<(), StateError> {
+        self.with_len(key, len)?;
+        std::sync::atomic::fence(Ordering::SeqCst);
+        self.shared.stats.pulls.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// The locks of `key`, which needs no value.
+    pub(crate) fn locks(&self, key: &[u8]) -> Result<Arc<KeyLocks>, StateError> {
+        if let Some(found) = self.locks.read().get(key) {
+            return Ok(found.clone());
+        }
+        check_key(key)?;
+        let mut locks = self.locks.write();
+        if let Some(found) = locks.get(key) {
+            return Ok(found.clone());
+        }
+        let fresh = Arc::new(KeyLocks {
+            local: Arc::new(KeyLock::new(&self.shared, key)?),
+            global: Arc::new(KeyLock::new(&self.shared, key)?),
+        });
+        locks.insert(key.into(), fresh.clone());
+        Ok(fresh)
+    }
+
+    /// The appended records of `key`, made empty at the first use.
+    pub(crate) fn appended(&self, key: &[u8]) -> Result<Arc<Appended>, StateError> {
+        if let Some(found) = self.appended.read().get(key) {
+            return Ok(found.clone());
+        }
+        check_key(key)?;
+        Ok(self.appended.write().entry(key.into()).or_default().clone())
+    }
+}
+
+/// A key as people read it.
+pub(crate) fn text(key: &[u8]) -> String {
+    String::from_utf8_lossy(key).into_owned()
+}

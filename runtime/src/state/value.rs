@@ -1,0 +1,138 @@
+//! One value: its bytes in the arena and the bookkeeping of its chunks.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use mobula_shm::{Alignment, Bitmap, Block, ByteView, ChunkCount, HUGE_BYTES, chunk_range};
+
+use super::{Shared, text};
+use crate::error::StateError;
+
+/// A named byte array. Its length is fixed; a resize makes another value under the same key.
+#[derive(Debug)]
+pub struct Value {
+    id: u64,
+    key: Box<[u8]>,
+    len: u64,
+    data: Option<Block>,
+    bytes: ByteView,
+    dirty: Bitmap,
+    open: AtomicU32,
+}
+
+impl Value {
+    pub(super) fn new(shared: &Arc<Shared>, key: &[u8], len: u64) -> Result<Self, StateError> {
+        let arena = shared.arena()?;
+        let align = if len >= HUGE_BYTES as u64 { Alignment::Huge } else { Alignment::Chunk };
+        let data = if len == 0 { None } else { Some(arena.alloc(len, align)?) };
+        let too_long = || StateError::Shm(format!("key {:?}: {len} bytes are too many", text(key)));
+        let chunks = ChunkCount::for_bytes(len).ok_or_else(too_long)?;
+        let bitmap = arena.alloc(Bitmap::bytes_for(chunks).max(1) as u64, Alignment::Chunk)?;
+        let used = usize::try_from(len).map_err(|_| too_long())?;
+        let bytes = data.as_ref().map_or_else(|| bitmap.view().sub(0, 0), |d| d.view().sub(0, used))?;
+        Ok(Self {
+            id: shared.next_value.fetch_add(1, Ordering::Relaxed),
+            key: key.into(),
+            len,
+            data,
+            bytes,
+            dirty: Bitmap::new(bitmap.view(), chunks)?,
+            open: AtomicU32::new(0),
+        })
+    }
+
+    /// Number that no other value of this rank ever has.
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// The key's bytes.
+    #[must_use]
+    pub fn key(&self) -> &[u8] {
+        &self.key
+    }
+
+    /// Length in bytes.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether the value has no bytes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The bytes themselves, shared with every window on them.
+    #[must_use]
+    pub fn bytes(&self) -> &ByteView {
+        &self.bytes
+    }
+
+    /// The piece of the arena that holds the bytes; `None` for an empty value.
+    pub(crate) fn block(&self) -> Option<&Block> {
+        self.data.as_ref()
+    }
+
+    pub(super) fn of_len(self: Arc<Self>, len: u64) -> Result<Arc<Self>, StateError> {
+        if self.len == len {
+            return Ok(self);
+        }
+        Err(StateError::WrongLength { key: text(&self.key), len: self.len, asked: len })
+    }
+
+    /// Checks that `count` bytes at `offset` lie in the value.
+    ///
+    /// # Errors
+    /// [`StateError::OutOfRange`], also for negative numbers.
+    pub fn range(&self, offset: i64, count: i64) -> Result<(u64, u64), StateError> {
+        let start = u64::try_from(offset).ok();
+        let bytes = u64::try_from(count).ok();
+        if let (Some(start), Some(bytes)) = (start, bytes)
+            && start.checked_add(bytes).is_some_and(|end| end <= self.len)
+        {
+            return Ok((start, bytes));
+        }
+        Err(StateError::OutOfRange { key: text(&self.key), len: self.len, offset, count })
+    }
+
+    /// Marks the chunks that hold these bytes as changed here and not yet pushed.
+    ///
+    /// # Errors
+    /// [`StateError::OutOfRange`].
+    pub fn mark_dirty(&self, offset: i64, count: i64) -> Result<(), StateError> {
+        let (start, bytes) = self.range(offset, count)?;
+        if bytes > 0 {
+            self.dirty.set_range(chunk_range(start, bytes));
+        }
+        Ok(())
+    }
+
+    /// Chunks that are marked dirty.
+    #[must_use]
+    pub fn dirty_chunks(&self) -> u32 {
+        self.dirty.count()
+    }
+
+    pub(super) fn take_dirty(&self) -> u32 {
+        let mut taken = 0;
+        self.dirty.drain(|_| taken += 1);
+        taken
+    }
+
+    /// Whether a running call has a window on the value.
+    pub(crate) fn is_open(&self) -> bool {
+        self.open.load(Ordering::Acquire) > 0
+    }
+
+    /// Counts a call that opened its first window on the value.
+    pub(crate) fn opened(&self) {
+        self.open.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Counts the end of a call that had a window on the value.
+    pub(crate) fn closed(&self) {
+        self.open.fetch_sub(1, Ordering::AcqRel);
+    }
+}

@@ -1,0 +1,120 @@
+//! What the runtime's tests share: guests in text form, a sink that remembers, a watchdog.
+#![allow(dead_code, reason = "each test file uses its own part")]
+
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use mobula_runtime::{Config, Finished, Outcome, Runtime, Sink, Stream};
+
+/// Imports that most guests here use; `{chain}` etc. need the memory for inputs.
+pub const PRELUDE: &str = r#"
+(import "env" "__faasm_chain_this" (func $chain (param i32 i32 i32) (result i32)))
+(import "env" "__faasm_await_call" (func $await (param i32) (result i32)))
+(import "env" "__faasm_await_call_output" (func $await_output (param i32 i32 i32) (result i32)))
+(import "env" "__faasm_read_input" (func $input (param i32 i32) (result i32)))
+(import "env" "__faasm_write_output" (func $output (param i32 i32)))
+(import "env" "__faasm_read_state_ptr" (func $window (param i32 i32) (result i32)))
+(import "env" "__faasm_read_state_offset_ptr" (func $window_at (param i32 i32 i32 i32) (result i32)))
+(import "env" "__faasm_write_state" (func $write (param i32 i32 i32)))
+(import "env" "__faasm_read_state" (func $read (param i32 i32 i32) (result i32)))
+(import "env" "__faasm_lock_state_write" (func $lock (param i32)))
+(import "env" "__faasm_unlock_state_write" (func $unlock (param i32)))
+(import "env" "__faasm_lock_state_read" (func $lock_read (param i32)))
+(import "env" "__faasm_unlock_state_read" (func $unlock_read (param i32)))
+(import "wasi_snapshot_preview1" "fd_write"
+    (func $fd_write (param i32 i32 i32 i32) (result i32)))
+"#;
+
+/// Remembers what was printed.
+#[derive(Debug, Default)]
+pub struct Remember(pub Mutex<(String, String)>);
+
+impl Sink for Remember {
+    fn write(&self, stream: Stream, bytes: &[u8]) -> std::io::Result<()> {
+        let mut texts = self.0.lock().unwrap();
+        let text = String::from_utf8_lossy(bytes);
+        match stream {
+            Stream::Stdout => texts.0.push_str(&text),
+            Stream::Stderr => texts.1.push_str(&text),
+        }
+        Ok(())
+    }
+    fn is_terminal(&self, _: Stream) -> bool {
+        false
+    }
+}
+
+impl Remember {
+    pub fn stdout(&self) -> String {
+        self.0.lock().unwrap().0.clone()
+    }
+    pub fn stderr(&self) -> String {
+        self.0.lock().unwrap().1.clone()
+    }
+}
+
+/// A runtime with one function, `u/f`.
+pub struct Guest {
+    pub runtime: Arc<Runtime>,
+    pub said: Arc<Remember>,
+}
+
+/// A configuration with so many threads, not pinned, because tests run side by side.
+pub fn threads(threads: usize) -> Config {
+    Config { threads, cpus: Vec::new(), ..Config::default() }
+}
+
+impl Guest {
+    /// Registers `(module PRELUDE body)` as `u/f`.
+    pub fn new(config: Config, body: &str) -> Self {
+        let said = Arc::new(Remember::default());
+        let runtime = Arc::new(Runtime::new(config, said.clone()).unwrap());
+        let guest = Self { runtime, said };
+        guest.register("u", "f", body);
+        guest
+    }
+
+    pub fn register(&self, user: &str, name: &str, body: &str) {
+        let wasm = wat::parse_str(format!("(module {PRELUDE} {body})")).unwrap();
+        self.runtime.register(user, name, &wasm).unwrap();
+    }
+
+    /// Calls an entry of `u/f`; a call that does not end within a minute fails the test.
+    pub fn call(&self, entry: i32) -> Finished {
+        self.call_with(entry, &[])
+    }
+
+    pub fn call_with(&self, entry: i32, input: &[u8]) -> Finished {
+        let (runtime, input) = (self.runtime.clone(), input.to_vec());
+        watchdog(move || runtime.call("u", "f", entry, input).unwrap())
+    }
+
+    /// Calls an entry that must return normally; its value.
+    pub fn value(&self, entry: i32) -> i32 {
+        match self.call(entry).outcome {
+            Outcome::Returned(value) => value,
+            other => panic!("{other:?}\n{}", self.said.stderr()),
+        }
+    }
+
+    /// Calls an entry that must fail; why it did.
+    pub fn failure(&self, entry: i32) -> String {
+        let outcome = self.call(entry).outcome;
+        outcome.failure().unwrap_or_else(|| panic!("it ended well: {outcome:?}")).to_owned()
+    }
+}
+
+/// Runs `f` on a thread of its own and panics if it hangs.
+pub fn watchdog<R: Send + 'static>(f: impl FnOnce() -> R + Send + 'static) -> R {
+    let (send, receive) = channel();
+    let thread = std::thread::spawn(move || send.send(f()).unwrap());
+    match receive.recv_timeout(Duration::from_secs(60)) {
+        Ok(result) => result,
+        Err(RecvTimeoutError::Timeout) => panic!("no end after a minute"),
+        Err(RecvTimeoutError::Disconnected) => match thread.join() {
+            Err(panic) => std::panic::resume_unwind(panic),
+            Ok(()) => unreachable!("the thread sends before it ends"),
+        },
+    }
+}
