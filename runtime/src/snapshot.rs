@@ -21,7 +21,7 @@ use wasmtime::Val;
 
 use crate::limits;
 use crate::memory::window::Windows;
-use crate::memory::GuestMemory;
+use crate::memory::{GuestMemory, image_view};
 
 /// What every call of a function starts from.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ impl Snapshot {
         let len = PageBytes::round_up(memory.size()).unwrap_or(PageBytes::ZERO);
         let bytes = memory.bytes().sub(0, memory.size())?;
         let image = Arc::new(Image::create("mobula-snapshot", len, &bytes)?);
-        let view = image.view();
+        let view = image_view(&image);
         Ok((image, view))
     }
 

@@ -1,41 +1,78 @@
-//! Bytes shared between processes, safely: arenas, views, images, chunk bitmaps, locks.
+//! Bytes shared between processes, safely.
+//!
+//! This crate knows address space, shared memory and locks in it. It knows nothing of WebAssembly, MPI,
+//! ranks or keys.
 //!
 //! ```
-//! use mobula_shm::{Alignment, Arena, ArenaOptions};
+//! use mobula_shm::{Alignment, Arena, ArenaOptions, PAGE_BYTES, PageBytes, Reservation};
 //!
-//! let options = ArenaOptions { capacity: Arena::default_capacity()?, numa_node: None };
-//! let arena = Arena::create_private(options)?; // nothing is left in /dev/shm, whatever kills us
-//! let block = arena.alloc(1 << 20, Alignment::Chunk)?; // 1 MiB of zeros, really there
-//! block.view().copy_in(4096, b"hello")?;
-//! assert_eq!(block.view().read_vec(4096, 5)?, b"hello");
+//! // Shared memory that vanishes with the last process that uses it, whatever kills it.
+//! let arena = Arena::create_private(ArenaOptions { capacity: 16 << 20, numa_node: None })?;
+//! let block = arena.alloc(100_000, Alignment::Chunk)?;
+//! block.view().copy_in(5, b"shared")?;
+//!
+//! // The same bytes a second time, mapped where we want them.
+//! let space = Reservation::new(PageBytes::new(64 * PAGE_BYTES).expect("whole pages"))?;
+//! let window = PageBytes::new(8 * PAGE_BYTES).expect("whole pages");
+//! space.map_shared(window, window, block.fd(), block.file_offset())?;
+//! assert_eq!(block.view().read_vec(5, 6)?, b"shared");
 //! # Ok::<(), mobula_shm::Error>(())
 //! ```
 //!
-//! This crate knows nothing of WebAssembly, MPI, ranks or keys. Read in this order: [`units`] and
-//! `alloc` (pure), `sys` and `view` (the only `unsafe`), [`Reservation`], [`Image`] and
-//! [`PagemapScanner`] (guest memories), [`Arena`], [`Bitmap`] and [`RwLockWord`] (state).
+//! Reading order: [`units`](ChunkIndex), [`ByteView`], [`Arena`] and [`Block`], [`Reservation`],
+//! [`Image`], [`PagemapScanner`], [`Bitmap`], [`RwLockWord`].
+//!
+//! Limits: Linux on a machine with 4 KiB pages; 64 processes per host share locks ([`OWNER_SLOTS`]);
+//! they run in one PID namespace.
 
-pub mod units;
+#![deny(unsafe_code)]
+#![warn(
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub,
+    unsafe_op_in_unsafe_fn,
+    clippy::undocumented_unsafe_blocks,
+    clippy::multiple_unsafe_ops_per_block,
+    clippy::missing_safety_doc,
+    clippy::allow_attributes_without_reason
+)]
 
-mod alloc;
+/// Segments of shared memory and blocks in them.
 mod arena;
+/// One bit per chunk.
 mod bitmap;
+/// What can go wrong.
 mod error;
+/// Sealed snapshots.
 mod image;
+/// Locks that survive the death of their holder.
 mod lock;
+/// Which pages are private.
 mod pagemap;
+/// Address ranges with changing content.
 mod reservation;
-#[allow(unsafe_code, reason = "system calls on mappings; see the module's JUSTIFICATION")]
+/// The atomics that the lock is built on, or loom's.
+mod sync;
+/// System calls.
+#[allow(unsafe_code, reason = "mappings at fixed addresses and calls without a safe wrapper")]
 mod sys;
-#[allow(unsafe_code, reason = "access to bytes that others write; see the module's JUSTIFICATION")]
+/// Pages and chunks.
+mod units;
+/// Bytes that others write.
+#[allow(unsafe_code, reason = "bytes that other processes write cannot be Rust references")]
 mod view;
 
-pub use arena::{Alignment, Arena, ArenaOptions, ArenaStats, Block, Placement};
+pub use arena::{Alignment, Arena, ArenaOptions, ArenaStats, Block, Placement, WhyUnbound};
 pub use bitmap::Bitmap;
 pub use error::{Error, Result};
 pub use image::Image;
+#[cfg(not(all(test, loom)))]
 pub use lock::{OWNER_SLOTS, OwnerSlot, OwnerTable, RW_LOCK_BYTES, Recovered, RwLockWord};
-pub use pagemap::{PagemapScanner, thread_faults};
+pub use nix::errno::Errno;
+pub use pagemap::PagemapScanner;
 pub use reservation::Reservation;
-pub use units::{CHUNK_BYTES, ChunkCount, HUGE_BYTES, PAGE_BYTES, PageBytes, chunk_range};
-pub use view::ByteView;
+pub use sys::thread_faults;
+pub use units::{
+    CHUNK_BYTES, ChunkCount, ChunkIndex, HUGE_BYTES, PAGE_BYTES, PageBytes, chunk_range,
+};
+pub use view::{ByteView, ShmSafe};

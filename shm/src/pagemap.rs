@@ -74,7 +74,8 @@ impl PagemapScanner {
         out: &mut Vec<Range<usize>>,
     ) -> Result<()> {
         out.clear();
-        let end = base.checked_add(len).ok_or(Error::range("address space", base, len, usize::MAX))?;
+        let end =
+            base.checked_add(len).ok_or(Error::range("address space", base, len, usize::MAX))?;
         let mut at = base;
         let mut regions = [PageRegion::default(); BATCH];
         while at < end {
@@ -82,8 +83,10 @@ impl PagemapScanner {
             for region in &regions[..found] {
                 push(out, region.start as usize - base..region.end as usize - base);
             }
-            if found == 0 || stopped <= at {
-                break;
+            if stopped <= at {
+                // To end here would leave private pages unreported, which isolation relies on.
+                let what = format!("a scan that stopped at {stopped:#x} and found {found} ranges");
+                return Err(Error::Sys { op: "ioctl(PAGEMAP_SCAN)", errno: Errno::EIO, what });
             }
             at = stopped;
         }

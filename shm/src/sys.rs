@@ -43,7 +43,12 @@ unsafe impl Send for Mapping {}
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
-    fn new(len: usize, prot: ProtFlags, flags: MapFlags, file: Option<BorrowedFd<'_>>) -> Result<Self> {
+    fn new(
+        len: usize,
+        prot: ProtFlags,
+        flags: MapFlags,
+        file: Option<BorrowedFd<'_>>,
+    ) -> Result<Self> {
         let what = || format!("{len} bytes (limits: ulimit -v, vm.max_map_count, overcommit)");
         let len = NonZeroUsize::new(len).ok_or(Error::BadSize { what: "a mapping", bytes: 0 })?;
         debug_assert!(!flags.contains(MapFlags::MAP_FIXED));
@@ -207,7 +212,8 @@ impl SharedFile {
         let bits = BITS + 1;
         let policy = libc::MPOL_PREFERRED;
         // SAFETY: the range is our own mapping; the mask holds `BITS` bits and is only read.
-        let done = unsafe { libc::syscall(libc::SYS_mbind, base, len, policy, &raw const mask, bits, 0) };
+        let done =
+            unsafe { libc::syscall(libc::SYS_mbind, base, len, policy, &raw const mask, bits, 0) };
         Errno::result(done).map(drop)
     }
 }
@@ -267,8 +273,10 @@ pub(crate) struct PageFilter {
 }
 
 /// `_IOWR('f', 16, struct pm_scan_arg)`.
-const PAGEMAP_SCAN: libc::c_ulong =
-    (3 << 30) | ((size_of::<PmScanArg>() as libc::c_ulong) << 16) | ((b'f' as libc::c_ulong) << 8) | 16;
+const PAGEMAP_SCAN: libc::c_ulong = (3 << 30)
+    | ((size_of::<PmScanArg>() as libc::c_ulong) << 16)
+    | ((b'f' as libc::c_ulong) << 8)
+    | 16;
 
 /// Scans the addresses `start..end` of the process whose page map is `pagemap`; returns how many of
 /// `regions` were filled and the address where the scan stopped (`end`, or less when they are full).
@@ -320,6 +328,5 @@ pub fn thread_faults() -> u64 {
 
 /// Bytes available to us in the file system of `file`.
 pub(crate) fn free_bytes(file: impl AsFd) -> u64 {
-    nix::sys::statvfs::fstatvfs(file)
-        .map_or(0, |fs| fs.blocks_available() * fs.fragment_size())
+    nix::sys::statvfs::fstatvfs(file).map_or(0, |fs| fs.blocks_available() * fs.fragment_size())
 }

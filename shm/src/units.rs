@@ -32,11 +32,7 @@ impl PageBytes {
     /// `bytes`, if they are whole pages.
     #[must_use]
     pub const fn new(bytes: usize) -> Option<Self> {
-        if bytes.is_multiple_of(PAGE_BYTES) {
-            Some(Self(bytes))
-        } else {
-            None
-        }
+        if bytes.is_multiple_of(PAGE_BYTES) { Some(Self(bytes)) } else { None }
     }
 
     /// The fewest whole pages that hold `bytes`; `None` where that overflows.

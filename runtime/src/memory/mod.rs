@@ -145,7 +145,7 @@ impl GuestMemory {
 
     /// Maps the image copy-on-write over the start of the memory.
     pub(crate) fn map_image(&self, image: &Image) -> Result<(), mobula_shm::Error> {
-        self.reservation.map_private(PageBytes::ZERO, image)
+        self.reservation.map_private(PageBytes::ZERO, image.len(), image.fd(), 0)
     }
 
     /// Makes the bytes of `range` what they were in the snapshot: `image` (a view of it) where it
@@ -161,6 +161,16 @@ impl GuestMemory {
 /// Rounds up to pages; sizes of guest memories are whole 64 KiB pages, so this only changes type.
 fn pages(bytes: usize) -> PageBytes {
     PageBytes::round_up(bytes).unwrap_or(PageBytes::ZERO)
+}
+
+/// A view of an image for restoring from it.
+pub(crate) fn image_view(image: &Arc<Image>) -> ByteView {
+    #[allow(unsafe_code, reason = "see JUSTIFICATION")]
+    // SAFETY: the image keeps its read-only mapping of that length as long as it lives, and the view
+    // keeps the image; restoring only reads from it.
+    unsafe {
+        ByteView::from_raw(image.as_ptr().cast_mut(), image.len().get(), image.clone())
+    }
 }
 
 /// Hands our memories to wasmtime and remembers them until the faaslet picks its own up.

@@ -64,7 +64,7 @@ impl Slab {
         let at = self.used;
         self.used += RW_LOCK_BYTES;
         let block = self.block.as_ref().expect("just made");
-        Ok(RwLockWord::new(&block.view().sub(at, RW_LOCK_BYTES)?)?)
+        Ok(RwLockWord::new(block.view().sub(at, RW_LOCK_BYTES)?)?)
     }
 }
 
@@ -232,7 +232,7 @@ impl KeyLock {
     }
 
     fn try_take(&self, inner: &mut Inner, call: Holder, mode: Mode) -> bool {
-        let Some(&(_, slot)) = self.shared.owners.get() else { return false };
+        let Some((_, slot)) = self.shared.owners.get() else { return false };
         if inner.writer.is_some() {
             return false;
         }
@@ -279,7 +279,7 @@ impl KeyLock {
     }
 
     fn free_word(&self, inner: &Inner, mode: Mode) {
-        let Some(&(_, slot)) = self.shared.owners.get() else { return };
+        let Some((_, slot)) = self.shared.owners.get() else { return };
         let freed = match mode {
             Mode::Read if inner.readers.is_empty() => self.word.unlock_read(slot),
             Mode::Read => Ok(()),

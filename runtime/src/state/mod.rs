@@ -135,7 +135,7 @@ impl Shared {
         }
         let bytes = OwnerTable::bytes() as u64;
         let block = self.arena()?.alloc(bytes, mobula_shm::Alignment::Chunk)?;
-        let table = OwnerTable::new(&block.view())?;
+        let table = OwnerTable::create(block.view())?;
         let slot = table.register()?;
         Ok(self.owners.get_or_init(|| (table, slot)))
     }

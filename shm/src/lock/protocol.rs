@@ -1,138 +1,163 @@
-//! The steps of the lock, over std's atomics or loom's. See `README.md`.
+//! The lock algorithm, over any memory that has its words. `README.md` is the text to this code.
+//!
+//! ```text
+//!  writer     u64   0 free │ incarnation (32) │ slot + 1 (32)
+//!  readers[s] u64   count 0: free │ incarnation (32) │ count (32)
+//!  hint       u32   0 none │ milliseconds until which new readers hold off
+//! ```
+//!
+//! Invariants: see README, "States". Pure: the caller says what time it is and who is alive.
 
-#[cfg(loom)]
-pub(super) use loom::sync::atomic::AtomicU32 as LoomWord;
-use std::sync::atomic::Ordering::SeqCst;
+use crate::sync::{AtomicU32, AtomicU64, Ordering, fence};
 
-/// A word of the lock in shared memory.
-pub(super) type Word = std::sync::atomic::AtomicU32;
+/// Milliseconds for which a writer that found readers keeps new ones away. A writer that retries more
+/// often than that gets the lock before new readers; one that died or gave up delays them once.
+pub(super) const HOLD_OFF_MS: u32 = 20;
 
-/// What the steps need of an atomic word; all are sequentially consistent.
-pub(super) trait AtomicWord {
-    fn get(&self) -> u32;
-    fn add(&self);
-    fn sub(&self);
-    /// Stores `new` if the word is `old`.
-    fn change(&self, old: u32, new: u32) -> bool;
+/// The words of one lock.
+pub(super) trait Words {
+    fn writer(&self) -> &AtomicU64;
+    fn hint(&self) -> &AtomicU32;
+    fn readers(&self, slot: u32) -> &AtomicU64;
+    fn slots(&self) -> u32;
 }
 
-macro_rules! atomic_word {
-    ($word:ty) => {
-        impl AtomicWord for $word {
-            fn get(&self) -> u32 {
-                self.load(SeqCst)
-            }
-            fn add(&self) {
-                self.fetch_add(1, SeqCst);
-            }
-            fn sub(&self) {
-                self.fetch_sub(1, SeqCst);
-            }
-            fn change(&self, old: u32, new: u32) -> bool {
-                self.compare_exchange(old, new, SeqCst, SeqCst).is_ok()
-            }
-        }
-    };
+/// Who holds: a slot of the owner table, in the incarnation that registered in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Owner {
+    pub(super) slot: u32,
+    pub(super) incarnation: u32,
 }
 
-atomic_word!(Word);
-#[cfg(loom)]
-atomic_word!(LoomWord);
+impl Owner {
+    fn token(self) -> u64 {
+        pack(self.incarnation, self.slot + 1)
+    }
 
-fn tag(slot: usize) -> u32 {
-    u32::try_from(slot).expect("slots are few") + 1
+    fn from_token(token: u64) -> Option<Self> {
+        let slot = low(token).checked_sub(1)?;
+        Some(Self { slot, incarnation: high(token) })
+    }
 }
 
-pub(super) fn try_read<W: AtomicWord>(writer: &W, mine: &W) -> bool {
-    if writer.get() != 0 {
+fn pack(high: u32, low: u32) -> u64 {
+    u64::from(high) << 32 | u64::from(low)
+}
+
+fn high(word: u64) -> u32 {
+    (word >> 32) as u32
+}
+
+fn low(word: u64) -> u32 {
+    (word & u64::from(u32::MAX)) as u32
+}
+
+/// Read holds of `me` according to its word; those of an earlier incarnation are nobody's.
+fn holds(word: u64, me: Owner) -> u32 {
+    if high(word) == me.incarnation { low(word) } else { 0 }
+}
+
+/// README, "Reader: lock". False when a writer holds, tries or waits.
+pub(super) fn try_read(lock: &impl Words, me: Owner, now_ms: impl FnOnce() -> u32) -> bool {
+    let readers = lock.readers(me.slot);
+    let mut seen = readers.load(Ordering::Relaxed);
+    if holds(seen, me) == 0 && held_off(lock, now_ms) {
         return false;
     }
-    mine.add();
-    if writer.get() == 0 {
+    if lock.writer().load(Ordering::Relaxed) != 0 {
+        return false;
+    }
+    loop {
+        let Some(more) = holds(seen, me).checked_add(1) else { return false };
+        let next = pack(me.incarnation, more);
+        match readers.compare_exchange(seen, next, Ordering::AcqRel, Ordering::Relaxed) {
+            Ok(_) => break,
+            Err(now) => seen = now,
+        }
+    }
+    // README, "Fences", F1.
+    fence(Ordering::SeqCst);
+    if lock.writer().load(Ordering::Acquire) == 0 {
         return true;
     }
-    mine.sub();
+    let backed_out = unlock_read(lock, me);
+    debug_assert!(backed_out, "our own count cannot go away");
     false
 }
 
-pub(super) fn try_write<'a, W: AtomicWord + 'a>(
-    writer: &W,
-    readers: impl Iterator<Item = &'a W>,
-    slot: usize,
-) -> bool {
-    if !writer.change(0, tag(slot)) {
-        return false;
+/// README, "Reader: unlock". False when `me` has no read hold.
+pub(super) fn unlock_read(lock: &impl Words, me: Owner) -> bool {
+    let readers = lock.readers(me.slot);
+    let mut seen = readers.load(Ordering::Relaxed);
+    loop {
+        let next = match holds(seen, me) {
+            0 => return false,
+            1 => 0,
+            more => pack(me.incarnation, more - 1),
+        };
+        match readers.compare_exchange(seen, next, Ordering::AcqRel, Ordering::Relaxed) {
+            Ok(_) => return true,
+            Err(now) => seen = now,
+        }
     }
-    let read = readers.into_iter().any(|readers| readers.get() > 0);
-    if read {
-        writer.change(tag(slot), 0);
-    }
-    !read
 }
 
-pub(super) fn unlock_read<W: AtomicWord>(mine: &W) -> bool {
-    let mut held = mine.get();
-    while held > 0 {
-        if mine.change(held, held - 1) {
+/// README, "Writer: lock". False when anybody else holds or tries.
+pub(super) fn try_write(lock: &impl Words, me: Owner, now_ms: impl FnOnce() -> u32) -> bool {
+    let (writer, token) = (lock.writer(), me.token());
+    let taken = writer.compare_exchange(0, token, Ordering::AcqRel, Ordering::Relaxed).is_ok();
+    if taken {
+        // README, "Fences", F2.
+        fence(Ordering::SeqCst);
+        let is_free = |slot| low(lock.readers(slot).load(Ordering::Acquire)) == 0;
+        if (0..lock.slots()).all(is_free) {
+            lock.hint().store(0, Ordering::Relaxed);
             return true;
         }
-        held = mine.get();
+    }
+    // Before the word is given back, so that no reader slips in between.
+    let until = now_ms().wrapping_add(HOLD_OFF_MS).max(1);
+    lock.hint().store(until, Ordering::Relaxed);
+    if taken {
+        writer.store(0, Ordering::Release);
     }
     false
 }
 
-pub(super) fn unlock_write<W: AtomicWord>(writer: &W, slot: usize) -> bool {
-    writer.change(tag(slot), 0)
+/// README, "Writer: unlock". False when `me` does not hold the lock for writing.
+pub(super) fn unlock_write(lock: &impl Words, me: Owner) -> bool {
+    let (release, ignored) = (Ordering::AcqRel, Ordering::Relaxed);
+    lock.writer().compare_exchange(me.token(), 0, release, ignored).is_ok()
 }
 
-#[cfg(all(test, loom))]
-mod model {
-    use super::*;
-    use loom::cell::UnsafeCell;
-    use loom::sync::Arc;
-    use loom::thread;
-
-    struct Model {
-        writer: LoomWord,
-        readers: [LoomWord; 2],
-        /// Loom reports any access that a lock should have excluded.
-        data: UnsafeCell<u32>,
+/// README, "Recoverer". Returns whether a dead writer and how many dead read holds were released.
+pub(super) fn recover(lock: &impl Words, is_alive: impl Fn(Owner) -> bool) -> (bool, u32) {
+    let (release, ignored) = (Ordering::AcqRel, Ordering::Relaxed);
+    let token = lock.writer().load(Ordering::Acquire);
+    let dead = Owner::from_token(token).is_some_and(|owner| !is_alive(owner));
+    let writer = dead && lock.writer().compare_exchange(token, 0, release, ignored).is_ok();
+    let mut readers = 0;
+    for slot in 0..lock.slots() {
+        let word = lock.readers(slot).load(Ordering::Acquire);
+        if low(word) == 0 || is_alive(Owner { slot, incarnation: high(word) }) {
+            continue;
+        }
+        if lock.readers(slot).compare_exchange(word, 0, release, ignored).is_ok() {
+            readers += low(word);
+        }
     }
-
-    fn check(reads: [bool; 2]) {
-        loom::model(move || {
-            let model = Arc::new(Model {
-                writer: LoomWord::new(0),
-                readers: [LoomWord::new(0), LoomWord::new(0)],
-                data: UnsafeCell::new(0),
-            });
-            let threads: Vec<_> = (0..2)
-                .map(|slot| {
-                    let model = model.clone();
-                    thread::spawn(move || {
-                        if reads[slot] && try_read(&model.writer, &model.readers[slot]) {
-                            model.data.with(|data| drop(data));
-                            assert!(unlock_read(&model.readers[slot]));
-                        }
-                        if !reads[slot] && try_write(&model.writer, model.readers.iter(), slot) {
-                            model.data.with_mut(|data| drop(data));
-                            assert!(unlock_write(&model.writer, slot));
-                        }
-                    })
-                })
-                .collect();
-            threads.into_iter().for_each(|t| t.join().unwrap());
-            assert_eq!(model.writer.get() + model.readers[0].get() + model.readers[1].get(), 0);
-        });
-    }
-
-    #[test]
-    fn a_writer_excludes_writers() {
-        check([false, false]);
-    }
-
-    #[test]
-    fn a_writer_excludes_readers() {
-        check([true, false]);
-    }
+    (writer, readers)
 }
+
+/// Whether a writer has asked for new readers to hold off, and its time has not passed.
+///
+/// Subtracting first makes this right across the wrap of the clock, and lets no hint, however wrong,
+/// hold for longer than [`HOLD_OFF_MS`].
+fn held_off(lock: &impl Words, now_ms: impl FnOnce() -> u32) -> bool {
+    let until = lock.hint().load(Ordering::Relaxed);
+    until != 0 && (1..=HOLD_OFF_MS).contains(&until.wrapping_sub(now_ms()))
+}
+
+#[cfg(test)]
+#[path = "protocol_tests.rs"]
+mod tests;

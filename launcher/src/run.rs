@@ -1,0 +1,153 @@
+//! `mobula run`: one rank, one main call, and everything it chains.
+
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use mobula_runtime::{Config, Dir, Finished, Outcome, ProcessStdio, Runtime};
+
+use crate::cli::{KeyValue, RunArgs, StateArg};
+use crate::compile::{cache, name_of, read_module};
+use crate::exit;
+
+/// Piece in which state files are copied, so that a large value is never held twice.
+const PIECE: usize = 4 << 20;
+
+pub fn run(args: RunArgs) -> Result<u8> {
+    let input = input(&args)?;
+    let wasm = read_module(&args.file)?;
+    let name = name_of(&args.file);
+    let runtime = Runtime::new(config(&args)?, Arc::new(ProcessStdio))?;
+    register(&runtime, &args.user, &name, &args.file, &wasm)?;
+    for with in &args.with {
+        let (name, file) = match with.split_once('=') {
+            Some((name, file)) => (name.to_owned(), PathBuf::from(file)),
+            None => (name_of(Path::new(with)), PathBuf::from(with)),
+        };
+        register(&runtime, &args.user, &name, &file, &read_module(&file)?)?;
+    }
+    for state in &args.state {
+        load_state(&runtime, state)?;
+    }
+    let finished = runtime.call(&args.user, &name, args.func, input)?;
+    if let Some(path) = &args.output {
+        write_output(path, &finished.output)?;
+    }
+    for state in &args.save_state {
+        save_state(&runtime, state)?;
+    }
+    if let Some(path) = &args.stats {
+        write_stats(path, &runtime)?;
+    }
+    Ok(code(&finished))
+}
+
+fn config(args: &RunArgs) -> Result<Config> {
+    let mut config = Config::default();
+    if let Some(threads) = args.threads {
+        config.threads = threads.into();
+    }
+    if let Some(bytes) = args.max_memory {
+        config.max_memory = bytes;
+    }
+    if let Some(limit) = args.max_faaslets {
+        config.max_faaslets = usize::try_from(limit)?;
+    }
+    config.timeout = args.timeout;
+    for KeyValue { key, value } in &args.conf {
+        match value.as_str() {
+            "1" | "on" | "true" => config.conf.insert(key.clone()),
+            "0" | "off" | "false" => config.conf.remove(key),
+            other => bail!("--conf {key}={other}: use 1, on or true, or 0, off or false"),
+        };
+    }
+    let pairs = args.env.iter().map(|pair| (pair.key.clone(), pair.value.clone()));
+    config.env = pairs.collect();
+    config.dirs = args
+        .dir
+        .iter()
+        .map(|dir| Dir { host: dir.host.clone(), guest: dir.guest.clone(), read_only: dir.read_only })
+        .collect();
+    config.args = std::iter::once(args.file.display().to_string()).chain(args.args.clone()).collect();
+    if !args.no_cache {
+        config.cache = cache();
+    }
+    Ok(config)
+}
+
+fn register(runtime: &Runtime, user: &str, name: &str, file: &Path, wasm: &[u8]) -> Result<()> {
+    runtime.register(user, name, wasm).with_context(|| format!("{}", file.display()))
+}
+
+fn input(args: &RunArgs) -> Result<Vec<u8>> {
+    match (&args.input, &args.input_file) {
+        (Some(text), _) => Ok(text.clone().into_bytes()),
+        (None, Some(path)) => {
+            std::fs::read(path).with_context(|| format!("cannot read input {}", path.display()))
+        }
+        (None, None) => Ok(Vec::new()),
+    }
+}
+
+fn load_state(runtime: &Runtime, arg: &StateArg) -> Result<()> {
+    let what = || format!("--state {}/{}={}", arg.user, arg.key, arg.file.display());
+    let mut file = std::fs::File::open(&arg.file).with_context(what)?;
+    let len = file.metadata().with_context(what)?.len();
+    let value = runtime.state().user(&arg.user).with_len(arg.key.as_bytes(), len);
+    let value = value.with_context(what)?;
+    let (mut piece, mut at) = (vec![0; PIECE], 0);
+    while at < value.bytes().len() {
+        let n = file.read(&mut piece).with_context(what)?;
+        if n == 0 {
+            bail!("{}: the file became shorter while it was read", what());
+        }
+        let n = n.min(value.bytes().len() - at);
+        value.bytes().copy_in(at, &piece[..n]).with_context(what)?;
+        at += n;
+    }
+    Ok(())
+}
+
+fn save_state(runtime: &Runtime, arg: &StateArg) -> Result<()> {
+    let what = || format!("--save-state {}/{}={}", arg.user, arg.key, arg.file.display());
+    let value = runtime.state().user(&arg.user).known(arg.key.as_bytes()).with_context(what)?;
+    let dir = arg.file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(dir).with_context(what)?;
+    let mut piece = vec![0; PIECE];
+    for at in (0..value.bytes().len()).step_by(PIECE) {
+        let n = PIECE.min(value.bytes().len() - at);
+        value.bytes().copy_out(at, &mut piece[..n]).with_context(what)?;
+        file.write_all(&piece[..n]).with_context(what)?;
+    }
+    file.persist(&arg.file).with_context(what)?;
+    Ok(())
+}
+
+fn write_output(path: &Path, output: &[u8]) -> Result<()> {
+    if path == Path::new("-") {
+        let mut out = std::io::stdout().lock();
+        return out.write_all(output).and_then(|()| out.flush()).context("writing the output");
+    }
+    std::fs::write(path, output).with_context(|| format!("cannot write output {}", path.display()))
+}
+
+fn write_stats(path: &Path, runtime: &Runtime) -> Result<()> {
+    let text = serde_json::to_string_pretty(&runtime.report())?;
+    if path == Path::new("-") {
+        eprintln!("{text}");
+        return Ok(());
+    }
+    std::fs::write(path, text + "\n").with_context(|| format!("cannot write {}", path.display()))
+}
+
+fn code(finished: &Finished) -> u8 {
+    match &finished.outcome {
+        Outcome::Returned(code) | Outcome::Exited(code) => u8::try_from(*code).unwrap_or_else(|_| {
+            eprintln!("mobula: the guest returned {code}; exit code {}", exit::WIDE);
+            exit::WIDE
+        }),
+        Outcome::TimedOut(_) => exit::TIMEOUT,
+        Outcome::Trapped(_) | Outcome::Refused(_) => exit::TRAP,
+    }
+}

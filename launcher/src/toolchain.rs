@@ -1,0 +1,276 @@
+//! `mobula cc` and `mobula c++`: whichever compiler for WebAssembly is installed, with our flags.
+//!
+//! ```text
+//!  find() ─▶ Toolchain ─┐
+//!  the user's arguments ─┴▶ command_line() (pure) ─▶ run()      headers: embedded, written to a cache
+//! ```
+//!
+//! The user's arguments come after ours, so that theirs win.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+
+/// The language to compile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Language {
+    C,
+    Cxx,
+}
+
+/// Why a guest could not be compiled.
+#[derive(Debug, thiserror::Error)]
+pub enum ToolchainError {
+    #[error(
+        "no C/C++ compiler for WebAssembly found. Install one:\n  \
+         Debian, Ubuntu:  apt-get install clang-19 lld-19 wasi-libc libclang-rt-19-dev-wasm32 \
+         libc++-19-dev-wasm32 libc++abi-19-dev-wasm32\n  \
+         without root:    pip install ziglang\n  \
+         or set WASI_SDK_PATH to a wasi-sdk, or MOBULA_CC and MOBULA_CXX to a compiler"
+    )]
+    Missing,
+    #[error("{var} names {path}, which cannot be run: {source}")]
+    Named { var: &'static str, path: PathBuf, source: std::io::Error },
+    #[error("cannot run {program}: {source}")]
+    Run { program: String, source: std::io::Error },
+    #[error("cannot write the headers to {path}: {source}")]
+    Headers { path: PathBuf, source: std::io::Error },
+}
+
+/// A compiler for WebAssembly with WASI.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Toolchain {
+    /// Named by the user; gets our flags but no target.
+    Named(PathBuf),
+    /// A wasi-sdk, whose clang knows its own target and libraries.
+    WasiSdk(PathBuf),
+    /// clang and clang++ of the system, with wasi-libc below this root, and their linker.
+    Clang { suffix: String, sysroot: PathBuf, linker: PathBuf },
+    /// zig as a compiler: the command that starts it.
+    Zig(Vec<String>),
+}
+
+const TARGET: &str = "wasm32-wasi";
+const CLANG_SUFFIXES: [&str; 9] = ["", "-23", "-22", "-21", "-20", "-19", "-18", "-17", "-16"];
+const SYSROOTS: [&str; 3] = ["/usr", "/usr/share/wasi-sysroot", "/opt/wasi-sysroot"];
+const EMULATIONS: [&str; 4] = ["mman", "signal", "process-clocks", "getpid"];
+/// Stack in the guest's memory, below its data, so that an overflow traps.
+const STACK: [&str; 2] = ["-Wl,-z,stack-size=1048576", "-Wl,--stack-first"];
+
+const HEADERS: [(&str, &str); 5] = [
+    ("core.h", include_str!("../../guest-lib/include/faasm/core.h")),
+    ("faasm.h", include_str!("../../guest-lib/include/faasm/faasm.h")),
+    ("host_interface.h", include_str!("../../guest-lib/include/faasm/host_interface.h")),
+    ("input.h", include_str!("../../guest-lib/include/faasm/input.h")),
+    (
+        "write_state_from_file.h",
+        include_str!("../../guest-lib/include/faasm/write_state_from_file.h"),
+    ),
+];
+
+/// Compiles with the first toolchain found.
+///
+/// # Errors
+/// [`ToolchainError`] when there is none or it cannot be started; what the compiler itself says goes
+/// to stderr and shows in the status.
+pub fn run(language: Language, args: &[OsString]) -> Result<ExitStatus, ToolchainError> {
+    let toolchain = find(language)?;
+    let include = headers()?;
+    let line = command_line(&toolchain, language, &include, args);
+    let failed = |source| ToolchainError::Run { program: line[0].display().to_string(), source };
+    let program = which(&line[0]).unwrap_or_else(|| PathBuf::from(&line[0]));
+    let mut command = Command::new(program);
+    command.args(&line[1..]);
+    if let Some(dir) = own_directory(&toolchain, &line[0]) {
+        command.env("PATH", dir);
+    }
+    command.status().map_err(failed)
+}
+
+/// A PATH for the system's clang: only its own directory. There it finds no `wasm-opt`, which it
+/// would run after linking and which, in the versions that distributions ship, stops at relaxed SIMD
+/// instructions. The linker is named by its whole path instead.
+fn own_directory(toolchain: &Toolchain, clang: &OsStr) -> Option<PathBuf> {
+    if !matches!(toolchain, Toolchain::Clang { .. }) {
+        return None;
+    }
+    Some(which(clang)?.canonicalize().ok()?.parent()?.to_owned())
+}
+
+fn which(program: &OsStr) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|dir| dir.join(program)).find(|file| file.is_file())
+}
+
+/// Looks for a toolchain: what the user names, wasi-sdk, clang with wasi-libc, zig.
+fn find(language: Language) -> Result<Toolchain, ToolchainError> {
+    let var = if language == Language::C { "MOBULA_CC" } else { "MOBULA_CXX" };
+    if let Some(path) = std::env::var_os(var).filter(|path| !path.is_empty()) {
+        let path = PathBuf::from(path);
+        return match works(&path, &["--version"]) {
+            Ok(()) => Ok(Toolchain::Named(path)),
+            Err(source) => Err(ToolchainError::Named { var, path, source }),
+        };
+    }
+    let named = std::env::var_os("WASI_SDK_PATH").map(PathBuf::from);
+    for sdk in named.into_iter().chain([PathBuf::from("/opt/wasi-sdk")]) {
+        if sdk.join("bin/clang").is_file() {
+            return Ok(Toolchain::WasiSdk(sdk));
+        }
+    }
+    clang().or_else(zig).ok_or(ToolchainError::Missing)
+}
+
+/// The newest clang that finds everything it needs to link a program.
+fn clang() -> Option<Toolchain> {
+    let sysroot = SYSROOTS.iter().map(Path::new);
+    let sysroot = sysroot.into_iter().find(|root| root.join("lib/wasm32-wasi/libc.a").is_file())?;
+    let usable = |suffix: &&'static str| {
+        let clang = format!("clang{suffix}");
+        let builtins = Command::new(&clang)
+            .args(["--target=wasm32-wasi", "--print-libgcc-file-name"])
+            .stderr(Stdio::null())
+            .output();
+        // clang prints a path whether or not the library is there.
+        let found = builtins.is_ok_and(|out| {
+            out.status.success() && Path::new(String::from_utf8_lossy(&out.stdout).trim()).is_file()
+        });
+        let linkers = [format!("wasm-ld{suffix}"), "wasm-ld".to_owned()];
+        let linker = linkers.iter().find_map(|ld| which(OsStr::new(ld)))?;
+        found.then(|| (suffix.to_owned(), linker))
+    };
+    let (suffix, linker) = CLANG_SUFFIXES.iter().find_map(usable)?;
+    Some(Toolchain::Clang { suffix: suffix.to_owned(), sysroot: sysroot.to_owned(), linker })
+}
+
+fn zig() -> Option<Toolchain> {
+    let ways: [&[&str]; 2] = [&["zig"], &["python3", "-m", "ziglang"]];
+    let usable = |way: &&&[&str]| {
+        let args: Vec<_> = way[1..].iter().copied().chain(["version"]).collect();
+        works(way[0], &args).is_ok()
+    };
+    let way = ways.iter().find(usable)?;
+    Some(Toolchain::Zig(way.iter().map(|word| (*word).to_owned()).collect()))
+}
+
+fn works(program: impl AsRef<OsStr>, args: &[&str]) -> std::io::Result<()> {
+    let done = Command::new(program).args(args).stdout(Stdio::null()).stderr(Stdio::null()).status()?;
+    if done.success() { Ok(()) } else { Err(std::io::Error::other(done.to_string())) }
+}
+
+/// The whole command: compiler, our flags, the user's arguments.
+fn command_line(
+    toolchain: &Toolchain,
+    language: Language,
+    include: &Path,
+    args: &[OsString],
+) -> Vec<OsString> {
+    let cxx = language == Language::Cxx;
+    let mut line: Vec<OsString> = match toolchain {
+        Toolchain::Named(path) => vec![path.into()],
+        Toolchain::WasiSdk(sdk) => {
+            let name = if cxx { "bin/clang++" } else { "bin/clang" };
+            vec![sdk.join(name).into(), format!("--target={TARGET}").into()]
+        }
+        Toolchain::Clang { suffix, sysroot, .. } => {
+            let name = if cxx { "clang++" } else { "clang" };
+            let root = format!("--sysroot={}", sysroot.display());
+            vec![format!("{name}{suffix}").into(), format!("--target={TARGET}").into(), root.into()]
+        }
+        Toolchain::Zig(way) => {
+            let mut line: Vec<OsString> = way.iter().map(OsString::from).collect();
+            line.extend([if cxx { "c++" } else { "cc" }, "-target", TARGET].map(OsString::from));
+            line
+        }
+    };
+    line.extend(["-O3", "-msimd128", "-mrelaxed-simd", "-mbulk-memory"].map(OsString::from));
+    if cxx {
+        // The system's C++ library for WASI is built without exceptions.
+        line.push("-fno-exceptions".into());
+    }
+    for name in EMULATIONS {
+        let name = name.to_uppercase().replace('-', "_");
+        line.push(format!("-D_WASI_EMULATED_{name}").into());
+    }
+    line.extend(["-isystem".into(), include.into()]);
+    line.extend(args.iter().cloned());
+    let only_compiles = ["-c", "-S", "-E", "-fsyntax-only", "-M", "-MM"];
+    if !args.iter().any(|arg| only_compiles.iter().any(|flag| arg == flag)) {
+        // Libraries come after the objects that need them.
+        line.extend(EMULATIONS.map(|name| format!("-lwasi-emulated-{name}").into()));
+        line.extend(STACK.map(OsString::from));
+        if let Toolchain::Clang { linker, .. } = toolchain {
+            line.push(format!("-fuse-ld={}", linker.display()).into());
+        }
+    }
+    line
+}
+
+/// Writes the embedded headers below the user's cache, once for each version of them.
+fn headers() -> Result<PathBuf, ToolchainError> {
+    let mut hasher = blake3::Hasher::new();
+    for (name, text) in HEADERS {
+        hasher.update(name.as_bytes()).update(text.as_bytes());
+    }
+    let key = &hasher.finalize().to_hex()[..16];
+    let root = crate::compile::cache_dir().unwrap_or_else(std::env::temp_dir);
+    let include = root.join(format!("include-{key}"));
+    let failed = |source| ToolchainError::Headers { path: include.clone(), source };
+    if include.is_dir() {
+        return Ok(include);
+    }
+    std::fs::create_dir_all(&root).map_err(failed)?;
+    let fresh = tempfile::Builder::new().prefix(".include-").tempdir_in(&root).map_err(failed)?;
+    let faasm = fresh.path().join("faasm");
+    std::fs::create_dir(&faasm).map_err(failed)?;
+    for (name, text) in HEADERS {
+        std::fs::write(faasm.join(name), text).map_err(failed)?;
+    }
+    match std::fs::rename(fresh.path(), &include) {
+        Ok(()) => drop(fresh.keep()),
+        // Another process was faster; its headers are the same.
+        Err(_) if include.is_dir() => {}
+        Err(source) => return Err(failed(source)),
+    }
+    Ok(include)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(toolchain: &Toolchain, language: Language, args: &[&str]) -> String {
+        let args: Vec<_> = args.iter().map(OsString::from).collect();
+        let line = command_line(toolchain, language, Path::new("/inc"), &args);
+        line.iter().map(|arg| arg.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn users_arguments_come_after_ours_and_before_libraries() {
+        let (suffix, linker) = ("-19".into(), "/bin/wasm-ld-19".into());
+        let clang = Toolchain::Clang { suffix, sysroot: "/usr".into(), linker };
+        let line = line(&clang, Language::C, &["-O1", "-o", "x.wasm", "x.c"]);
+        assert!(line.starts_with("clang-19 --target=wasm32-wasi --sysroot=/usr -O3 "), "{line}");
+        assert!(line.contains(" -isystem /inc -O1 -o x.wasm x.c -lwasi-emulated-mman "), "{line}");
+    }
+
+    #[test]
+    fn compiling_without_linking_has_no_link_flags() {
+        let zig = Toolchain::Zig(vec!["python3".into(), "-m".into(), "ziglang".into()]);
+        let line = line(&zig, Language::Cxx, &["-c", "x.cpp"]);
+        assert!(line.starts_with("python3 -m ziglang c++ -target wasm32-wasi -O3 "), "{line}");
+        assert!(!line.contains("-lwasi") && !line.contains("-Wl"), "{line}");
+        assert!(line.contains("-fno-exceptions"), "{line}");
+    }
+
+    #[test]
+    fn every_header_in_the_tree_is_embedded() {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../guest-lib/include/faasm");
+        let mut names: Vec<_> = std::fs::read_dir(dir)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        assert_eq!(names, HEADERS.map(|(name, _)| name));
+    }
+}
