@@ -5,9 +5,10 @@
 //!  │ chunk 0 │ 1 │ 2 │ … │ 63 │    │ 64 │ 65 │ …
 //! ```
 //!
-//! Every change is one atomic operation on one word, so threads and processes may use the same bits:
-//! a set that another one drains at that moment is either reported by that drain or still set after it.
-//! Setting is `Release` and taking is `Acquire`: who takes a bit sees what was written before it was set.
+//! Every change is one atomic operation on one word, so threads and processes may use the same
+//! bits: a set that another one drains at that moment is either reported by that drain or still set
+//! after it. Setting is `Release` and taking is `Acquire`: who takes a bit sees what was written
+//! before it was set.
 //!
 //! Invariants: bits past the count are never set here, and ignored when something else set them.
 
@@ -38,8 +39,9 @@ impl Bitmap {
     /// (none in fresh memory).
     ///
     /// # Errors
-    /// [`Error::OutOfRange`] when the view is too short, [`Error::Misaligned`] when it does not start
-    /// at a multiple of 8 bytes.
+    /// [`Error::OutOfRange`](crate::Error::OutOfRange) when the view is too short,
+    /// [`Error::Misaligned`](crate::Error::Misaligned) when it does not start at a multiple of 8
+    /// bytes.
     pub fn new(view: ByteView, count: ChunkCount) -> Result<Self> {
         let words = view.sub(0, Self::bytes_for(count))?;
         if !words.is_empty() {
@@ -217,24 +219,31 @@ mod tests {
 
     #[test]
     fn drains_and_sets_at_once_lose_no_bit_and_report_none_twice() {
-        const BITS: u32 = 1000;
-        let bits = bitmap(BITS);
-        let mut seen = vec![0; BITS as usize];
-        std::thread::scope(|scope| {
-            for part in 0..2 {
-                let bits = &bits;
-                scope.spawn(move || {
-                    (0..BITS)
-                        .filter(|i| i % 2 == part)
-                        .for_each(|i| assert!(bits.set(ChunkIndex(i))));
-                });
+        // Drains that found something: only those raced with the setter.
+        const MEETINGS: u32 = 50_000;
+        let bits = bitmap(64);
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        let mut drained = 0u64;
+        let set: u64 = std::thread::scope(|scope| {
+            let setter = scope.spawn(|| {
+                let rounds = (0..64).cycle().take_while(|_| !stop.load(Ordering::Relaxed));
+                rounds.filter(|&i| bits.set(ChunkIndex(i))).count() as u64
+            });
+            let mut meetings = 0;
+            while meetings < MEETINGS {
+                let before = drained;
+                bits.drain(|_| drained += 1);
+                if drained == before {
+                    std::thread::yield_now();
+                } else {
+                    meetings += 1;
+                }
             }
-            for _ in 0..100 {
-                bits.drain(|chunk| seen[chunk.0 as usize] += 1);
-            }
+            stop.store(true, Ordering::Relaxed);
+            setter.join().expect("no panic")
         });
-        bits.drain(|chunk| seen[chunk.0 as usize] += 1);
-        assert!(seen.iter().all(|&times| times == 1));
+        bits.drain(|_| drained += 1);
+        assert_eq!(drained, set, "each bit that became set is reported once");
     }
 
     proptest! {

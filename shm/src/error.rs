@@ -1,7 +1,8 @@
 //! What can go wrong, with the numbers that a person needs to fix it.
 //!
-//! An operating system failure names the call, the errno and what it was applied to. Mistakes of the
-//! caller (ranges, alignment) carry the numbers and allocate nothing, since they are on hot paths.
+//! An operating system failure names the call, the errno and what it was applied to. Mistakes of
+//! the caller (ranges, alignment) carry the numbers and allocate nothing, since they are on hot
+//! paths.
 
 use nix::errno::Errno;
 

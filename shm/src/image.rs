@@ -5,9 +5,9 @@
 //!                  └── one read-only mapping here, the source for putting single pages back
 //! ```
 //!
-//! Invariants: once created, neither content nor length can change, in this or any other process that
-//! gets the descriptor: the file carries the seals WRITE, SHRINK, GROW and SEAL. Pages of zeros are
-//! holes of the file and cost no memory until touched.
+//! Invariants: once created, neither content nor length can change, in this or any other process
+//! that gets the descriptor: the file carries the seals WRITE, SHRINK, GROW and SEAL. Pages of
+//! zeros are holes of the file and cost no memory until touched.
 
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -38,12 +38,12 @@ pub struct Image {
 impl Image {
     /// Copies all of `bytes` into a new image of `len`; what `bytes` does not reach is zero.
     ///
-    /// `name` is what `/proc/PID/maps` shows. The bytes must not change during the call, or the image
-    /// has some old and some new ones.
+    /// `name` is what `/proc/PID/maps` shows. The bytes must not change during the call, or the
+    /// image has some old and some new ones.
     ///
     /// # Errors
-    /// [`Error::OutOfRange`] when `bytes` is longer than `len`, [`Error::Sys`] when the kernel refuses
-    /// (descriptors, memory).
+    /// [`Error::OutOfRange`] when `bytes` is longer than `len`, [`Error::Sys`] when the
+    /// kernel refuses (descriptors, memory).
     pub fn create(name: &str, len: PageBytes, bytes: &ByteView) -> Result<Self> {
         if bytes.len() > len.get() {
             return Err(Error::range("image", 0, bytes.len(), len.get()));
@@ -69,8 +69,8 @@ impl Image {
         Ok(Self { file, len, mapping })
     }
 
-    /// Address of the first byte, readable for as long as the image lives and never writable. Dangling
-    /// when there are no bytes.
+    /// Address of the first byte, readable for as long as the image lives and never writable.
+    /// Dangling when there are no bytes.
     #[must_use]
     pub fn as_ptr(&self) -> *const u8 {
         self.mapping.as_ref().map_or(NonNull::dangling(), ReadOnlyFile::base).as_ptr()
@@ -97,7 +97,8 @@ impl Image {
 
 fn create_file(name: &str) -> Result<File> {
     let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
-    // Hardened kernels refuse a memfd that could be executed; old ones (before 6.3) do not know the flag.
+    // Hardened kernels refuse a memfd that could be executed; old ones (before 6.3) do not know the
+    // flag.
     let hardened = flags | MFdFlags::from_bits_retain(libc::MFD_NOEXEC_SEAL);
     let created = match memfd_create(name, hardened) {
         Err(Errno::EINVAL) => memfd_create(name, flags),

@@ -1,7 +1,7 @@
 //! Bytes shared between processes, safely.
 //!
-//! This crate knows address space, shared memory and locks in it. It knows nothing of WebAssembly, MPI,
-//! ranks or keys.
+//! This crate knows address space, shared memory and locks in it. It knows nothing of WebAssembly,
+//! MPI, ranks or keys.
 //!
 //! ```
 //! use mobula_shm::{Alignment, Arena, ArenaOptions, PAGE_BYTES, PageBytes, Reservation};
@@ -22,8 +22,8 @@
 //! Reading order: [`units`](ChunkIndex), [`ByteView`], [`Arena`] and [`Block`], [`Reservation`],
 //! [`Image`], [`PagemapScanner`], [`Bitmap`], [`RwLockWord`].
 //!
-//! Limits: Linux on a machine with 4 KiB pages; 64 processes per host share locks ([`OWNER_SLOTS`]);
-//! they run in one PID namespace.
+//! Limits: Linux on a machine with 4 KiB pages; 64 processes per host share locks
+//! ([`OWNER_SLOTS`]); they run in one PID namespace.
 
 #![deny(unsafe_code)]
 #![warn(

@@ -49,7 +49,8 @@ pub struct PagemapScanner {
 }
 
 impl PagemapScanner {
-    /// Opens the page map; `None` where the kernel (before Linux 6.7) or its settings refuse a scan.
+    /// Opens the page map; `None` where the kernel (before Linux 6.7) or its settings refuse a
+    /// scan.
     #[must_use]
     pub fn open() -> Option<Self> {
         let scanner = Self { pagemap: File::open("/proc/self/pagemap").ok()? };
@@ -112,5 +113,18 @@ fn push(out: &mut Vec<Range<usize>>, range: Range<usize>) {
     match out.last_mut() {
         Some(last) if last.end == range.start => last.end = range.end,
         _ => out.push(range),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A private page in memory beside one in swap is two regions for the kernel, one range for us.
+    #[test]
+    fn ranges_that_meet_are_joined() {
+        let mut out = Vec::new();
+        [0..1, 1..3, 4..5, 5..6, 8..9].into_iter().for_each(|range| push(&mut out, range));
+        assert_eq!(out, [0..3, 4..6, 8..9]);
     }
 }

@@ -7,8 +7,8 @@
 //!
 //! All methods take `&self`: the kernel serialises changes of a process's mappings, and each call
 //! replaces its own part in one step. Who changes a part that another thread uses gives that thread
-//! other bytes (or SIGSEGV where hidden), but never memory of something else: the whole range belongs
-//! to the reservation until it is dropped.
+//! other bytes (or SIGSEGV where hidden), but never memory of something else: the whole range
+//! belongs to the reservation until it is dropped.
 //!
 //! Invariants: offsets are relative to the base; every part lies within the range; empty parts are
 //! accepted and change nothing.
@@ -104,8 +104,8 @@ impl Reservation {
         self.range.replace(at, len, Content::Zero)
     }
 
-    /// Gives the private pages of `len` at `at` back: the next touch finds zeros, or the file's bytes
-    /// where a file is mapped. Bytes mapped shared are not changed.
+    /// Gives the private pages of `len` at `at` back: the next touch finds zeros, or the file's
+    /// bytes where a file is mapped. Bytes mapped shared are not changed.
     ///
     /// # Errors
     /// [`Error::OutOfRange`](crate::Error::OutOfRange), [`Error::Sys`](crate::Error::Sys).

@@ -1,8 +1,8 @@
-//! The atomics that the lock protocol is written with: the real ones, or loom's, whose model checker
-//! runs the protocol through all interleavings.
+//! The atomics that the lock protocol is written with: the real ones, or loom's, whose model
+//! checker runs the protocol through all interleavings.
 //!
-//! Invariant: nothing but `lock::protocol` uses this, so that everything else is the same code under
-//! both.
+//! Invariant: nothing but `lock::protocol` uses this, so that everything else is the same code
+//! under both.
 
 #[cfg(all(test, loom))]
 pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};

@@ -1,22 +1,23 @@
 //! System calls that make, change and remove mappings. Nothing else in the crate does.
 //!
 //! ```text
-//!  Reserved      ├┄┄ no access ┄┄┼── zero ──┼── file, private ──┼── file, shared ──┼┄┄ no access ┄┄┤
-//!                base            └──────── replaced in place, MAP_FIXED ───────────┘      base + len
-//!  SharedFile    ├────────────────── a whole file, read and write, never replaced ─────────────────┤
-//!  ReadOnlyFile  ├────────────────── a whole file, read only, never replaced ──────────────────────┤
+//!  Reserved      ├┄ no access ┄┼── zero ──┼── file, private ──┼── file, shared ──┼┄ no access ┄┤
+//!                base          └──────── replaced in place, MAP_FIXED ───────────┘    base + len
+//!  SharedFile    ├──────────────── a whole file, read and write, never replaced ───────────────┤
+//!  ReadOnlyFile  ├──────────────── a whole file, read only, never replaced ────────────────────┤
 //! ```
 //!
-//! * [`Mapping`] owns an address range and unmaps it when dropped; the three others differ in what may
-//!   happen to it in between.
+//! * [`Mapping`] owns an address range and unmaps it when dropped; the three others differ in what
+//!   may happen to it in between.
 //! * Only a [`Reserved`] range is ever mapped over, and only within itself.
 //!
-//! Invariants: `base` and `len` come from one successful `mmap` and never change; every fixed mapping
-//! lies within its own reservation; no reference to mapped bytes is made here.
+//! Invariants: `base` and `len` come from one successful `mmap` and never change; every fixed
+//! mapping lies within its own reservation; no reference to mapped bytes is made here.
 //!
-//! JUSTIFICATION for `unsafe`: fixed mappings, `PAGEMAP_SCAN` and `mbind` have no safe wrapper, since
-//! the kernel would replace memory that Rust believes its own. Confining them to ranges that this file
-//! reserved, and that nobody holds references into, is what makes the functions below safe.
+//! JUSTIFICATION for `unsafe`: fixed mappings, `PAGEMAP_SCAN` and `mbind` have no safe wrapper,
+//! since the kernel would replace memory that Rust believes its own. Confining them to ranges that
+//! this file reserved, and that nobody holds references into, is what makes the functions below
+//! safe.
 
 use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
@@ -72,8 +73,8 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // SAFETY: the range is this mapping's own, from one `mmap`; whoever kept a raw pointer into it
-        // promised to keep the mapping too.
+        // SAFETY: the range is this mapping's own, from one `mmap`; whoever kept a raw pointer into
+        // it promised to keep the mapping too.
         let unmapped = unsafe { nix::sys::mman::munmap(self.base.cast(), self.len.get()) };
         debug_assert_eq!(unmapped, Ok(()), "unmapping our own range");
     }
@@ -279,7 +280,8 @@ const PAGEMAP_SCAN: libc::c_ulong = (3 << 30)
     | 16;
 
 /// Scans the addresses `start..end` of the process whose page map is `pagemap`; returns how many of
-/// `regions` were filled and the address where the scan stopped (`end`, or less when they are full).
+/// `regions` were filled and the address where the scan stopped (`end`, or less when they are
+/// full).
 pub(crate) fn pagemap_scan(
     pagemap: BorrowedFd<'_>,
     (start, end): (usize, usize),
@@ -308,6 +310,7 @@ pub(crate) fn pagemap_scan(
 }
 
 /// Milliseconds of the host's monotonic clock; wraps after 49 days.
+#[cfg_attr(all(test, loom), allow(dead_code, reason = "the model has no time"))]
 pub(crate) fn monotonic_ms() -> u32 {
     let clock = nix::time::ClockId::CLOCK_MONOTONIC;
     let now = nix::time::clock_gettime(clock).expect("Linux has a monotonic clock");
@@ -317,8 +320,8 @@ pub(crate) fn monotonic_ms() -> u32 {
 
 /// Page faults of the calling thread so far, minor and major.
 ///
-/// A number that did not move between two calls on one thread proves that the thread got no new page
-/// in between: a page becomes private to a mapping by a fault, and in no other way.
+/// A number that did not move between two calls on one thread proves that the thread got no new
+/// page in between: a page becomes private to a mapping by a fault, and in no other way.
 #[must_use]
 pub fn thread_faults() -> u64 {
     let usage = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_THREAD)

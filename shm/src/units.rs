@@ -6,8 +6,8 @@
 //!  chunks  ├─────────── 0 ───────────────┼────────── 1 ────────┤
 //! ```
 //!
-//! Invariants: a [`PageBytes`] is a multiple of [`PAGE_BYTES`]; nothing here wraps, overflow is `None`
-//! or saturates where the text says so. Pure: no input or output.
+//! Invariants: a [`PageBytes`] is a multiple of [`PAGE_BYTES`]; nothing here wraps, overflow is
+//! `None` or saturates where the text says so. Pure: no input or output.
 
 use std::fmt;
 use std::ops::Range;
@@ -111,8 +111,8 @@ impl ChunkCount {
 
 /// The chunks that `len` bytes at `offset` touch; empty when `len` is 0.
 ///
-/// Saturates at chunk 2^32 - 1, which no [`ChunkCount`] reaches, so that a wrong range is refused by
-/// whatever it is used with.
+/// Saturates at chunk 2^32 - 1, which no [`ChunkCount`] reaches, so that a wrong range is refused
+/// by whatever it is used with.
 #[must_use]
 pub fn chunk_range(offset: u64, len: u64) -> Range<u32> {
     let first = ChunkIndex::containing(offset).0;
@@ -178,7 +178,7 @@ mod tests {
         #[test]
         fn rounding_up_is_the_least_whole_page(bytes in 0usize..usize::MAX - PAGE_BYTES) {
             let up = PageBytes::round_up(bytes).expect("far from overflow").get();
-            prop_assert!(up >= bytes && up - bytes < PAGE_BYTES && up % PAGE_BYTES == 0);
+            prop_assert!(up >= bytes && up - bytes < PAGE_BYTES && up.is_multiple_of(PAGE_BYTES));
         }
     }
 }

@@ -5,20 +5,21 @@
 //!     └─ keep ──▶ owner of the mapping (arena, block, guest memory)            other processes
 //! ```
 //!
-//! * [`ByteView::get`] and [`ByteView::put`] move one value: whole when it is aligned and no larger than
-//!   a machine word, else byte by byte.
+//! * [`ByteView::get`] and [`ByteView::put`] move one value: whole when it is aligned and no larger
+//!   than a machine word, else byte by byte.
 //! * Bulk copies may see a concurrent write half done: the *bytes* may be torn, nothing else.
 //! * [`ByteView::atomic_u32`] and [`ByteView::atomic_u64`] are for words that synchronise.
 //!
-//! Invariants: every access is checked to lie within the view, with arithmetic that cannot wrap; the
-//! view keeps the mapping alive; no `&[u8]` and no `&mut [u8]` into the bytes exists, not even for a
-//! moment, since another process may write behind it.
+//! Invariants: every access is checked to lie within the view, with arithmetic that cannot wrap;
+//! the view keeps the mapping alive; no `&[u8]` and no `&mut [u8]` into the bytes exists, not even
+//! for a moment, since another process may write behind it.
 //!
 //! JUSTIFICATION for `unsafe`: a Rust reference to bytes that another process writes is undefined
-//! behaviour by itself, so raw pointers remain. Bulk copies call the C library's `memmove` and `memset`
-//! through pointers that the optimiser cannot see through: it must then treat the racing access as
-//! foreign code, as it does a system call, and cannot build assumptions on what was read. Byte-wise
-//! atomics would be the letter of the memory model, at a tenth of the speed (no vector instructions).
+//! behaviour by itself, so raw pointers remain. Bulk copies call the C library's `memmove` and
+//! `memset` through pointers that the optimiser cannot see through: it must then treat the racing
+//! access as foreign code, as it does a system call, and cannot build assumptions on what was read.
+//! Byte-wise atomics would be the letter of the memory model, at a tenth of the speed (no vector
+//! instructions).
 
 use std::any::Any;
 use std::ffi::{c_int, c_void};
@@ -80,9 +81,9 @@ impl ByteView {
     /// A view of `len` bytes at `base` that keeps `keep` alive.
     ///
     /// # Safety
-    /// For as long as `keep` lives, the `len` bytes at `base` (not null, `len` at most `isize::MAX`)
-    /// are one range of mapped memory that no Rust reference covers. Where a part is not accessible
-    /// (or not writable), the caller never uses the view to touch (or write) it.
+    /// For as long as `keep` lives, the `len` bytes at `base` (not null, `len` at most
+    /// `isize::MAX`) are one range of mapped memory that no Rust reference covers. Where a part is
+    /// not accessible (or not writable), the caller never uses the view to touch (or write) it.
     #[must_use]
     pub unsafe fn from_raw(base: *mut u8, len: usize, keep: Arc<dyn Any + Send + Sync>) -> Self {
         let base = NonNull::new(base).expect("the caller promised an address that is not null");
@@ -261,8 +262,8 @@ type Memset = unsafe extern "C" fn(*mut c_void, c_int, usize) -> *mut c_void;
 /// `memmove` that the optimiser does not know; see JUSTIFICATION.
 ///
 /// # Safety
-/// `len` bytes at `from` are mapped, and `len` bytes at `to` mapped writable; neither is a reference
-/// of somebody else's.
+/// `len` bytes at `from` are mapped, and `len` bytes at `to` mapped writable; neither is a
+/// reference of somebody else's.
 unsafe fn copy(to: *mut u8, from: *const u8, len: usize) {
     let memmove: Memmove = black_box(libc::memmove);
     // SAFETY: the caller's promise; `memmove` accepts ranges that overlap.

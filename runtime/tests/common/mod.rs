@@ -26,6 +26,24 @@ pub const PRELUDE: &str = r#"
     (func $fd_write (param i32 i32 i32 i32) (result i32)))
 "#;
 
+/// The rest of the state interface, to stand in front of a body.
+pub const STATE: &str = r#"
+(import "env" "__faasm_read_state_offset" (func $read_at (param i32 i32 i32 i32 i32)))
+(import "env" "__faasm_write_state_offset" (func $write_at (param i32 i32 i32 i32 i32)))
+(import "env" "__faasm_flag_state_dirty" (func $flag (param i32 i32)))
+(import "env" "__faasm_flag_state_offset_dirty" (func $flag_at (param i32 i32 i32 i32)))
+(import "env" "__faasm_push_state" (func $push (param i32)))
+(import "env" "__faasm_push_state_partial" (func $push_partial (param i32)))
+(import "env" "__faasm_push_state_partial_mask" (func $push_masked (param i32 i32)))
+(import "env" "__faasm_pull_state" (func $pull (param i32 i32)))
+(import "env" "__faasm_append_state" (func $append (param i32 i32 i32)))
+(import "env" "__faasm_read_appended_state" (func $read_appended (param i32 i32 i32 i32)))
+(import "env" "__faasm_clear_appended_state" (func $clear_appended (param i32)))
+(import "env" "__faasm_lock_state_global" (func $lock_global (param i32)))
+(import "env" "__faasm_unlock_state_global" (func $unlock_global (param i32)))
+(import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+"#;
+
 /// Remembers what was printed.
 #[derive(Debug, Default)]
 pub struct Remember(pub Mutex<(String, String)>);
@@ -96,6 +114,26 @@ impl Guest {
             Outcome::Returned(value) => value,
             other => panic!("{other:?}\n{}", self.said.stderr()),
         }
+    }
+
+    /// Calls an entry with an input; the value it must return.
+    pub fn value_with(&self, entry: i32, input: &[u8]) -> i32 {
+        match self.call_with(entry, input).outcome {
+            Outcome::Returned(value) => value,
+            other => panic!("{other:?}\n{}", self.said.stderr()),
+        }
+    }
+
+    /// The bytes of a value of user `u`.
+    pub fn state(&self, key: &str) -> Vec<u8> {
+        let value = self.runtime.state().user("u").known(key.as_bytes()).unwrap();
+        value.bytes().read_vec(0, value.bytes().len()).unwrap()
+    }
+
+    /// Gives user `u` a value.
+    pub fn set_state(&self, key: &str, bytes: &[u8]) {
+        let value = self.runtime.state().user("u").with_len(key.as_bytes(), bytes.len() as u64);
+        value.unwrap().bytes().copy_in(0, bytes).unwrap();
     }
 
     /// Calls an entry that must fail; why it did.

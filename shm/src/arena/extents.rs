@@ -5,11 +5,11 @@
 //!              └ 3 … 8                            └ 12 … 20     (start → end, ascending)
 //! ```
 //!
-//! First fit: the lowest free range that holds an aligned extent gives it up. Freed ranges join their
-//! neighbours.
+//! First fit: the lowest free range that holds an aligned extent gives it up. Freed ranges join
+//! their neighbours.
 //!
-//! Invariants: free ranges are not empty, do not overlap and do not touch; free and taken together are
-//! everything below `total`.
+//! Invariants: free ranges are not empty, do not overlap and do not touch; free and taken together
+//! are everything below `total`.
 
 use std::collections::BTreeMap;
 
@@ -124,10 +124,15 @@ mod tests {
         assert!(free.windows(2).all(|pair| pair[0].1 < pair[1].0), "free ranges touch");
     }
 
+    /// Whether to give back, a length, the exponent of an alignment, and which one to give back.
+    fn step() -> impl Strategy<Value = (bool, u64, u32, prop::sample::Index)> {
+        (any::<bool>(), 1u64..40, 0u32..5, any::<prop::sample::Index>())
+    }
+
     proptest! {
         #[test]
         fn free_and_taken_are_everything(
-            steps in prop::collection::vec((any::<bool>(), 1u64..40, 0u32..5, any::<prop::sample::Index>()), 1..200),
+            steps in prop::collection::vec(step(), 1..200),
         ) {
             const TOTAL: u64 = 256;
             let mut extents = Extents::new(0, TOTAL);

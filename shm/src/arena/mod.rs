@@ -7,16 +7,16 @@
 //!  memory  4 KiB      its pages  none      its pages             none
 //! ```
 //!
-//! * The file is sparse and mapped whole by every process that uses it. Its capacity is address space,
-//!   not memory; the size of `/dev/shm` limits the memory.
-//! * A [`Block`] has memory for all its pages from the start (`fallocate`), so that a full file system is
-//!   an error here and not SIGBUS at some later store. When its last handle and view are gone, a hole is
-//!   punched, and the range is free again.
-//! * Extents are whole chunks of address space, memory is whole pages: no two blocks share a page, and
-//!   free space cannot crumble into pieces that no block fits in.
+//! * The file is sparse and mapped whole by every process that uses it. Its capacity is address
+//!   space, not memory; the size of `/dev/shm` limits the memory.
+//! * A [`Block`] has memory for all its pages from the start (`fallocate`), so that a full file
+//!   system is an error here and not SIGBUS at some later store. When its last handle and view are
+//!   gone, a hole is punched, and the range is free again.
+//! * Extents are whole chunks of address space, memory is whole pages: no two blocks share a page,
+//!   and free space cannot crumble into pieces that no block fits in.
 //!
-//! Invariants: only the process that created the arena allocates; a range is free exactly when it has
-//! no memory and no handle; the file never shrinks.
+//! Invariants: only the process that created the arena allocates; a range is free exactly when it
+//! has no memory and no handle; the file never shrinks.
 
 mod extents;
 mod header;
@@ -40,7 +40,8 @@ use segment::Segment;
 /// Bytes at the start of the file that hold no block.
 const FIRST_BLOCK: u64 = CHUNK_BYTES as u64;
 
-/// Address space of an arena per byte of memory it may use: a block of one page takes a chunk of it.
+/// Address space of an arena per byte of memory it may use: a block of one page takes a chunk of
+/// it.
 const SPARSENESS: u64 = 4;
 
 /// How an arena is created.
@@ -66,7 +67,8 @@ pub enum Placement {
 pub enum WhyUnbound {
     /// No node was asked for.
     NotAsked,
-    /// The kernel refused: a container without the right (EPERM), or a kernel without NUMA (ENOSYS).
+    /// The kernel refused: a container without the right (EPERM), or a kernel without NUMA
+    /// (ENOSYS).
     Refused(Errno),
 }
 
@@ -109,7 +111,8 @@ pub struct ArenaStats {
 
 /// A segment of shared memory. See the module head.
 ///
-/// Dropping it removes its name, if it still has one; the memory stays until blocks and views are gone.
+/// Dropping it removes its name, if it still has one; the memory stays until blocks and views are
+/// gone.
 #[derive(Debug)]
 pub struct Arena {
     shared: Arc<Shared>,
@@ -159,7 +162,8 @@ impl Arena {
         Self::build(Segment::create(name)?, options)
     }
 
-    /// Creates an arena that has no name, for this process alone and those it hands the descriptor to.
+    /// Creates an arena that has no name, for this process alone and those it hands the descriptor
+    /// to.
     ///
     /// # Errors
     /// As [`create`](Self::create).
@@ -188,8 +192,8 @@ impl Arena {
     /// Attaches the arena that another process of this host created as `name`.
     ///
     /// # Errors
-    /// [`Error::Sys`] with ENOENT when there is none; [`Error::Foreign`] when it is of another user or
-    /// version or not finished; [`Error::BadName`].
+    /// [`Error::Sys`] with ENOENT when there is none; [`Error::Foreign`] when it is of
+    /// another user or version or not finished; [`Error::BadName`].
     pub fn attach(name: &str) -> Result<Self> {
         let (segment, size) = Segment::open(name)?;
         if size < FIRST_BLOCK {
@@ -240,7 +244,8 @@ impl Arena {
 
     /// The `len` bytes at `offset` of the file, as in [`Block::file_offset`] of the creator.
     ///
-    /// They must lie in a live block of the creator's: elsewhere a store may find no memory (SIGBUS).
+    /// They must lie in a live block of the creator's: elsewhere a store may find no memory
+    /// (SIGBUS).
     ///
     /// # Errors
     /// [`Error::OutOfRange`].
@@ -368,8 +373,8 @@ impl Drop for Memory {
     }
 }
 
-/// A piece of an arena with memory of its own. Clones are handles to the same piece; it is freed when
-/// the last handle and the last view are gone.
+/// A piece of an arena with memory of its own. Clones are handles to the same piece; it is freed
+/// when the last handle and the last view are gone.
 #[derive(Debug, Clone)]
 pub struct Block {
     memory: Arc<Memory>,

@@ -5,9 +5,9 @@
 //!  private   open(O_TMPFILE)          ──▶ never has a name
 //! ```
 //!
-//! Invariants: a segment is created anew or found, never "either"; only its creator unlinks its name,
-//! at the latest when dropped; a private segment has no name, so that not even `kill -9` between two
-//! system calls can leave one behind.
+//! Invariants: a segment is created anew or found, never "either"; only its creator unlinks its
+//! name, at the latest when dropped; a private segment has no name, so that not even `kill -9`
+//! between two system calls can leave one behind.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -26,8 +26,8 @@ pub(super) const DIRECTORY: &str = "/dev/shm";
 /// Most bytes of a name; file systems allow 255.
 const NAME_BYTES: usize = 200;
 
-/// Bytes allocated by one call: a signal makes the kernel give up a call and undo it, so that one call
-/// for many gigabytes might never get through.
+/// Bytes allocated by one call: a signal makes the kernel give up a call and undo it, so that one
+/// call for many gigabytes might never get through.
 const STEP: u64 = 64 << 20;
 
 /// An open segment and, at its creator, the duty to remove its name.
@@ -116,7 +116,7 @@ impl Segment {
                 Err(errno) => {
                     // What cannot be given back here is lost until the arena goes.
                     let _given_back = self.punch(offset, done);
-                    return Err(self.refused(errno, len - done, len));
+                    return Err(self.refused(errno, len));
                 }
             }
         }
@@ -146,12 +146,10 @@ impl Segment {
         fallocate(&self.file, flags, number(offset)?, number(len)?)
     }
 
-    fn refused(&self, errno: Errno, missing: u64, len: u64) -> Error {
+    fn refused(&self, errno: Errno, len: u64) -> Error {
         let what = format!("{len} bytes of arena {}", self.name);
         match errno {
-            Errno::ENOSPC => {
-                Error::NoSpace { need: missing, free: sys::free_bytes(&self.file), what }
-            }
+            Errno::ENOSPC => Error::NoSpace { need: len, free: sys::free_bytes(&self.file), what },
             errno => Error::Sys { op: "fallocate", errno, what },
         }
     }

@@ -8,10 +8,11 @@
 //! * `who` is the [`Identity`] of the process in the slot, 0 when free.
 //! * `inc` counts the processes that have had the slot: the incarnation that lock words carry.
 //!
-//! README, "Slots": why a slot can be taken again at once, with locks of its dead holder still held.
+//! README, "Slots": why a slot can be taken again at once, with locks of its dead holder still
+//! held.
 //!
-//! Invariants: `who` changes from free or dead to a process only by that process, and from a process to
-//! free only by itself; `inc` only grows, and only by the process in the slot.
+//! Invariants: `who` changes from free or dead to a process only by that process, and from a
+//! process to free only by itself; `inc` only grows, and only by the process in the slot.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -5,10 +5,11 @@
 //!  │ start time (ticks, 42)   │ pid (22)     │     0 is nobody
 //! ```
 //!
-//! A pid alone is reused; pid and start time together are not, until the machine restarts. Both fit in
-//! one word, so that a slot of the owner table changes hands in one atomic step.
+//! A pid alone is reused; pid and start time together are not, until the machine restarts. Both fit
+//! in one word, so that a slot of the owner table changes hands in one atomic step.
 //!
-//! Invariants: a living process is never called dead; where the kernel does not answer, it is alive.
+//! Invariants: a living process is never called dead; where the kernel does not answer, it is
+//! alive.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -97,9 +98,8 @@ mod tests {
     #[test]
     fn names_with_parentheses_do_not_confuse() {
         let stat = |state, threads| {
-            format!(
-                "7 (a ) R 3 (x) {state} 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 {threads} 0 4711 9 9\n"
-            )
+            let between = "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16";
+            format!("7 (a ) R 3 (x) {state} {between} {threads} 0 4711 9 9\n")
         };
         let parse = |state, threads| Fields::parse(stat(state, threads).as_bytes());
         assert_eq!(parse("S", 3), Some(Fields { runs: true, start: 4711 }));
@@ -126,9 +126,11 @@ mod tests {
         assert!(identity.is_alive());
         child.kill().expect("it is ours");
         // Not reaped, so that the pid cannot be reused; it becomes a zombie in its own time.
-        while identity.is_alive() {
+        let dead = (0..60_000).any(|_| {
             std::thread::sleep(std::time::Duration::from_millis(1));
-        }
+            !identity.is_alive()
+        });
+        assert!(dead, "a minute after SIGKILL");
         let stat = fs::read(format!("/proc/{}/stat", child.id())).expect("still a zombie");
         assert!(!Fields::parse(&stat).expect("well formed").runs);
         child.wait().expect("it is ours");

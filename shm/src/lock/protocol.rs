@@ -10,8 +10,9 @@
 
 use crate::sync::{AtomicU32, AtomicU64, Ordering, fence};
 
-/// Milliseconds for which a writer that found readers keeps new ones away. A writer that retries more
-/// often than that gets the lock before new readers; one that died or gave up delays them once.
+/// Milliseconds for which a writer that found readers keeps new ones away. A writer that retries
+/// more often than that gets the lock before new readers; one that died or gave up delays them
+/// once.
 pub(super) const HOLD_OFF_MS: u32 = 20;
 
 /// The words of one lock.
@@ -151,8 +152,8 @@ pub(super) fn recover(lock: &impl Words, is_alive: impl Fn(Owner) -> bool) -> (b
 
 /// Whether a writer has asked for new readers to hold off, and its time has not passed.
 ///
-/// Subtracting first makes this right across the wrap of the clock, and lets no hint, however wrong,
-/// hold for longer than [`HOLD_OFF_MS`].
+/// Subtracting first makes this right across the wrap of the clock, and lets no hint, however
+/// wrong, hold for longer than [`HOLD_OFF_MS`].
 fn held_off(lock: &impl Words, now_ms: impl FnOnce() -> u32) -> bool {
     let until = lock.hint().load(Ordering::Relaxed);
     until != 0 && (1..=HOLD_OFF_MS).contains(&until.wrapping_sub(now_ms()))

@@ -15,13 +15,21 @@ struct Model {
     /// Equal whenever the lock protects them: written relaxed, one after the other.
     left: AtomicU32,
     right: AtomicU32,
+    /// Readers that are inside, counted relaxed: 0 whenever a writer is.
+    inside: AtomicU32,
 }
 
 impl Model {
     fn new(slots: usize) -> Self {
         let readers = (0..slots).map(|_| AtomicU64::new(0)).collect();
-        let (left, right) = (AtomicU32::new(0), AtomicU32::new(0));
-        Self { writer: AtomicU64::new(0), hint: AtomicU32::new(0), readers, left, right }
+        Self {
+            writer: AtomicU64::new(0),
+            hint: AtomicU32::new(0),
+            readers,
+            left: AtomicU32::new(0),
+            right: AtomicU32::new(0),
+            inside: AtomicU32::new(0),
+        }
     }
 
     fn assert_free(&self) {
@@ -32,14 +40,17 @@ impl Model {
     }
 
     fn write(&self) {
+        assert_eq!(self.inside.load(Ordering::Relaxed), 0, "a reader is inside");
         let next = self.left.load(Ordering::Relaxed) + 1;
         self.left.store(next, Ordering::Relaxed);
         self.right.store(next, Ordering::Relaxed);
     }
 
     fn read(&self) {
+        self.inside.fetch_add(1, Ordering::Relaxed);
         let left = self.left.load(Ordering::Relaxed);
         assert_eq!(left, self.right.load(Ordering::Relaxed), "torn");
+        self.inside.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -137,6 +148,41 @@ mod steps {
     }
 
     #[test]
+    fn threads_exclude_each_other() {
+        const ROUNDS: u32 = 20_000;
+        let lock = Model::new(3);
+        let written: u32 = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..3)
+                .map(|slot| {
+                    let lock = &lock;
+                    scope.spawn(move || rounds(lock, owner(slot, 1), ROUNDS))
+                })
+                .collect();
+            threads.into_iter().map(|thread| thread.join().expect("no panic")).sum()
+        });
+        assert!(written > 0, "no writer ever got in: nothing was tested");
+        assert_eq!(lock.left.load(Ordering::Relaxed), written, "a write was lost");
+        lock.assert_free();
+    }
+
+    /// Reads and writes in turn; returns how often it wrote.
+    fn rounds(lock: &Model, me: Owner, rounds: u32) -> u32 {
+        let mut written = 0;
+        for _ in 0..rounds {
+            if try_read(lock, me, || 1000) {
+                lock.read();
+                assert!(unlock_read(lock, me));
+            }
+            if try_write(lock, me, || 0) {
+                lock.write();
+                written += 1;
+                assert!(unlock_write(lock, me));
+            }
+        }
+        written
+    }
+
+    #[test]
     fn counts_do_not_wrap() {
         let lock = Model::new(1);
         lock.readers[0].store(pack(A.incarnation, u32::MAX), Ordering::Relaxed);
@@ -227,8 +273,24 @@ mod interleavings {
         });
     }
 
-    /// Both recover what a dead writer and a dead reader left; each hold is counted once, and nobody
-    /// gets in before.
+    /// A writer steps back after another wrote: who reads the 0 of the one that stepped back must
+    /// still see what the other wrote.
+    #[test]
+    fn lock_passes_writes_on_through_one_that_steps_back() {
+        check(3, |lock| {
+            let threads = vec![writer(lock, owner(0, 1)), writer(lock, owner(1, 1))];
+            for _ in 0..2 {
+                if try_read(&**lock, owner(2, 1), now) {
+                    lock.read();
+                    assert!(unlock_read(&**lock, owner(2, 1)));
+                }
+            }
+            finish(lock, threads);
+        });
+    }
+
+    /// Both recover what a dead writer and a dead reader left; each hold is counted once, and
+    /// nobody gets in before.
     #[test]
     fn lock_is_recovered_once() {
         let dead = |owner: Owner| owner.incarnation != 9;

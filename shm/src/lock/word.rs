@@ -5,8 +5,8 @@
 //!  │ writer │ hint │ (0)  │ readers 0 │ readers 1 │ …  │ readers 63 │
 //! ```
 //!
-//! The writer's cache line is apart from the readers': readers that come and go on one process's word
-//! disturb a writer only when it counts them.
+//! The writer's cache line is apart from the readers': readers that come and go on one process's
+//! word disturb a writer only when it counts them.
 //!
 //! Invariant: the layout is part of the owner table's version.
 
@@ -27,9 +27,9 @@ const _: () = assert!(RW_LOCK_BYTES.is_multiple_of(64));
 
 /// A reader/writer lock in shared memory. Zeros are a free lock.
 ///
-/// Processes hold it, by their slot in the host's [`OwnerTable`]; one process may hold several reads.
-/// Nothing here waits: `try_*` answers at once, may say no when somebody else just tries too, and is
-/// to be tried again. Only slots of one table may be used with one lock.
+/// Processes hold it, by their slot in the host's [`OwnerTable`]; one process may hold several
+/// reads. Nothing here waits: `try_*` answers at once, may say no when somebody else just tries
+/// too, and is to be tried again. Only slots of one table may be used with one lock.
 #[derive(Debug, Clone)]
 pub struct RwLockWord {
     bytes: ByteView,
@@ -48,8 +48,8 @@ impl RwLockWord {
     /// The lock in the first [`RW_LOCK_BYTES`] of `view`.
     ///
     /// # Errors
-    /// [`Error::OutOfRange`] when the view is too short, [`Error::Misaligned`] when it does not begin
-    /// at a multiple of 8 bytes.
+    /// [`Error::OutOfRange`] when the view is too short, [`Error::Misaligned`] when it
+    /// does not begin at a multiple of 8 bytes.
     pub fn new(view: ByteView) -> Result<Self> {
         let bytes = view.sub(0, RW_LOCK_BYTES)?;
         bytes.atomic_u64(0)?;
@@ -64,8 +64,8 @@ impl RwLockWord {
 
     /// Takes the write hold; false when anybody holds or tries, also this process.
     ///
-    /// A writer that finds readers keeps new ones away for 20 ms: one that tries again more often than
-    /// that is not starved, and one that never does holds readers up no longer than that.
+    /// A writer that finds readers keeps new ones away for 20 ms: one that tries again more often
+    /// than that is not starved, and one that never does holds readers up no longer than that.
     #[must_use]
     pub fn try_write(&self, slot: &OwnerSlot) -> bool {
         protocol::try_write(self, slot.owner(), monotonic_ms)
@@ -91,8 +91,8 @@ impl RwLockWord {
 
     /// Releases what processes hold that have died or given their slot back.
     ///
-    /// Safe at any time and by several at once: each hold is released, and counted, once. Costs a look
-    /// into `/proc` for each process that holds the lock.
+    /// Safe at any time and by several at once: each hold is released, and counted, once. Costs a
+    /// look into `/proc` for each process that holds the lock.
     pub fn recover(&self, owners: &OwnerTable) -> Recovered {
         let (writer, readers) = protocol::recover(self, |owner| owners.is_alive(owner));
         Recovered { writer, readers }
