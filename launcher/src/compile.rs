@@ -1,6 +1,6 @@
 //! `mobula compile`, and where compiled modules are kept.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -60,22 +60,24 @@ pub fn run(args: &CompileArgs) -> Result<u8> {
             let start = Instant::now();
             let compiled = runtime.register("demo", &name_of(path), &wasm);
             compiled.with_context(|| format!("{}", path.display()))?;
-            say(args.json, path, runtime.report().module_cached, start.elapsed(), timeout.is_some());
+            let cached = runtime.report().module_cached;
+            say(args.json, path, cached, start.elapsed(), timeout.is_some())?;
         }
     }
     Ok(0)
 }
 
-fn say(json: bool, path: &Path, cached: bool, took: Duration, timeout: bool) {
-    let seconds = took.as_secs_f64();
+fn say(json: bool, path: &Path, cached: bool, took: Duration, timeout: bool) -> Result<()> {
+    let (seconds, mut out) = (took.as_secs_f64(), std::io::stdout().lock());
     if json {
         let line = serde_json::json!({
             "module": path, "cached": cached, "seconds": seconds, "timeout": timeout,
         });
-        println!("{line}");
+        writeln!(out, "{line}").context("writing to standard output")
     } else {
         let what = if cached { "was in the cache" } else { "compiled" };
         let kind = if timeout { " (for --timeout)" } else { "" };
-        println!("{}: {what}{kind}, {seconds:.2} s", path.display());
+        writeln!(out, "{}: {what}{kind}, {seconds:.2} s", path.display())
+            .context("writing to standard output")
     }
 }

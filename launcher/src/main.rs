@@ -10,6 +10,7 @@ mod compile;
 mod run;
 mod toolchain;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -40,10 +41,15 @@ fn main() -> ExitCode {
     match done {
         Ok(code) => ExitCode::from(code),
         Err(err) => {
-            eprintln!("mobula: error: {err:#}");
+            tell(&format!("error: {err:#}"));
             ExitCode::from(exit::SETUP)
         }
     }
+}
+
+/// Says something on standard error; where that is closed, nobody wants to know.
+fn tell(text: &str) {
+    let _ = writeln!(std::io::stderr(), "mobula: {text}");
 }
 
 fn cc(language: toolchain::Language, args: &[std::ffi::OsString]) -> anyhow::Result<u8> {

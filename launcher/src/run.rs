@@ -1,15 +1,16 @@
 //! `mobula run`: one rank, one main call, and everything it chains.
 
 use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use mobula_runtime::{Config, Dir, Finished, Outcome, ProcessStdio, Runtime};
+use mobula_runtime::{Config, Dir, Finished, Outcome, ProcessStdio, Runtime, Value};
 
 use crate::cli::{KeyValue, RunArgs, StateArg};
 use crate::compile::{cache, name_of, read_module};
-use crate::exit;
+use crate::{exit, tell};
 
 /// Piece in which state files are copied, so that a large value is never held twice.
 const PIECE: usize = 4 << 20;
@@ -93,7 +94,16 @@ fn input(args: &RunArgs) -> Result<Vec<u8>> {
 fn load_state(runtime: &Runtime, arg: &StateArg) -> Result<()> {
     let what = || format!("--state {}/{}={}", arg.user, arg.key, arg.file.display());
     let mut file = std::fs::File::open(&arg.file).with_context(what)?;
-    let len = file.metadata().with_context(what)?.len();
+    let meta = file.metadata().with_context(what)?;
+    if !meta.is_file() {
+        // A pipe or device does not know its length before its end.
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).with_context(what)?;
+        let value = runtime.state().user(&arg.user);
+        let value = value.with_len(arg.key.as_bytes(), bytes.len() as u64).with_context(what)?;
+        return value.bytes().copy_in(0, &bytes).with_context(what);
+    }
+    let len = meta.len();
     let value = runtime.state().user(&arg.user).with_len(arg.key.as_bytes(), len);
     let value = value.with_context(what)?;
     let (mut piece, mut at) = (vec![0; PIECE], 0);
@@ -112,16 +122,29 @@ fn load_state(runtime: &Runtime, arg: &StateArg) -> Result<()> {
 fn save_state(runtime: &Runtime, arg: &StateArg) -> Result<()> {
     let what = || format!("--save-state {}/{}={}", arg.user, arg.key, arg.file.display());
     let value = runtime.state().user(&arg.user).known(arg.key.as_bytes()).with_context(what)?;
+    if std::fs::metadata(&arg.file).is_ok_and(|meta| !meta.is_file()) {
+        // A pipe or device is written to, not replaced.
+        let mut file = std::fs::OpenOptions::new().write(true).open(&arg.file).with_context(what)?;
+        return copy_value(&value, &mut file).with_context(what);
+    }
     let dir = arg.file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(dir).with_context(what)?;
+    // As readable as any new file: the umask takes away what it should.
+    let readable = std::fs::Permissions::from_mode(0o666);
+    let file = tempfile::Builder::new().permissions(readable).tempfile_in(dir);
+    let mut file = file.with_context(what)?;
+    copy_value(&value, &mut file).with_context(what)?;
+    file.persist(&arg.file).with_context(what)?;
+    Ok(())
+}
+
+fn copy_value(value: &Value, to: &mut impl Write) -> Result<()> {
     let mut piece = vec![0; PIECE];
     for at in (0..value.bytes().len()).step_by(PIECE) {
         let n = PIECE.min(value.bytes().len() - at);
-        value.bytes().copy_out(at, &mut piece[..n]).with_context(what)?;
-        file.write_all(&piece[..n]).with_context(what)?;
+        value.bytes().copy_out(at, &mut piece[..n])?;
+        to.write_all(&piece[..n])?;
     }
-    file.persist(&arg.file).with_context(what)?;
-    Ok(())
+    Ok(to.flush()?)
 }
 
 fn write_output(path: &Path, output: &[u8]) -> Result<()> {
@@ -135,8 +158,7 @@ fn write_output(path: &Path, output: &[u8]) -> Result<()> {
 fn write_stats(path: &Path, runtime: &Runtime) -> Result<()> {
     let text = serde_json::to_string_pretty(&runtime.report())?;
     if path == Path::new("-") {
-        eprintln!("{text}");
-        return Ok(());
+        return writeln!(std::io::stderr(), "{text}").context("writing the statistics");
     }
     std::fs::write(path, text + "\n").with_context(|| format!("cannot write {}", path.display()))
 }
@@ -144,7 +166,7 @@ fn write_stats(path: &Path, runtime: &Runtime) -> Result<()> {
 fn code(finished: &Finished) -> u8 {
     match &finished.outcome {
         Outcome::Returned(code) | Outcome::Exited(code) => u8::try_from(*code).unwrap_or_else(|_| {
-            eprintln!("mobula: the guest returned {code}; exit code {}", exit::WIDE);
+            tell(&format!("the guest returned {code}; exit code {}", exit::WIDE));
             exit::WIDE
         }),
         Outcome::TimedOut(_) => exit::TIMEOUT,

@@ -240,7 +240,6 @@ FAASM_FUNC(forever, 1) { for (volatile int i = 0;; i++) { } return 0; }
 }
 
 #[test]
-#[ignore = "bug: nothing arms the monitor before the first wait"]
 fn an_endless_loop_of_main_ends_with_102() {
     let place = Place::new();
     place.cc("loop", "#include <faasm/faasm.h>\nFAASM_MAIN_FUNC() { for (volatile int i = 0;; i++) { } return 0; }\n");
@@ -448,7 +447,6 @@ FAASM_MAIN_FUNC()
 }
 
 #[test]
-#[ignore = "bug: --save-state leaves the mode of a temporary file, 600"]
 fn saved_state_is_as_readable_as_any_new_file() {
     use std::os::unix::fs::PermissionsExt;
     let place = Place::new();
@@ -461,7 +459,6 @@ fn saved_state_is_as_readable_as_any_new_file() {
 }
 
 #[test]
-#[ignore = "bug: --state trusts the length of a pipe, 0"]
 fn state_from_a_pipe_is_read_or_refused() {
     let place = Place::new();
     place.cc(
@@ -732,7 +729,6 @@ FAASM_MAIN_FUNC()
 }
 
 #[test]
-#[ignore = "bug: compile prints with println!, which panics"]
 fn stdout_of_compile_closed_early_is_no_panic() {
     let place = Place::new();
     place.cc("echo", ECHO);
@@ -747,7 +743,6 @@ fn no_panic(done: &Done) {
 }
 
 #[test]
-#[ignore = "bug: WASI's proc_exit traps for codes from 126 on"]
 fn a_plain_command_may_exit_with_any_code() {
     let place = Place::new();
     place.cc(

@@ -1,8 +1,9 @@
 //! The faaslet: one store, instance and memory that runs calls one after the other.
 //!
 //! ```text
-//!  Empty ─instantiate, snapshot─▶ Clean ─run─▶ Running ─ended─▶ Dirty ─reset─▶ Unproven ─prove─▶ Clean
-//!                                                └─trap, time-out, failed reset─▶ Unknown ─▶ dropped
+//!  instantiate, snapshot ─▶ Clean ─run─▶ Running ─ended─▶ Dirty ─reset─▶ Unproven ─prove─▶ Clean
+//!                                          │               └─reset with a scan─▶ Clean
+//!                                          └─trap, time-out, failed reset─▶ Unknown ─▶ dropped
 //! ```
 //!
 //! *Unproven* means: every known page was put back, but a page that became private during the last
@@ -30,6 +31,7 @@ use crate::memory::window::Windows;
 use crate::module::rewrite::MEMORY_EXPORT;
 use crate::runtime::Rank;
 use crate::snapshot::{KnownPages, Restored, Snapshot};
+use crate::state::Value;
 
 /// Where a faaslet is in its life. See the module head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,13 +78,14 @@ impl Faaslet {
     ) -> Result<Box<Self>, ModuleError> {
         let mut faaslet = Self::instantiate(rank, function).await?;
         if function.info.unresettable.is_some() {
-            faaslet.initialise().await?;
+            // This instance serves one call, which ends the windows with its own.
+            faaslet.store.data_mut().call.opened = faaslet.initialise().await?;
         } else {
             let snapshot = function
                 .snapshot
                 .get_or_try_init(|| async {
-                    faaslet.initialise().await?;
-                    faaslet.capture().map(Arc::new)
+                    let opened = faaslet.initialise().await?;
+                    faaslet.capture(opened).map(Arc::new)
                 })
                 .await?
                 .clone();
@@ -104,7 +107,7 @@ impl Faaslet {
         if let Some(wasm) = instance.get_memory(&mut store, MEMORY_EXPORT) {
             let bytes = rank.creator.take(wasm.data_ptr(&store)).expect("our creator made it");
             let (windows, known) = (Windows::default(), KnownPages::default());
-            store.data_mut().memory = Some(GuestSide { bytes, wasm, windows, known });
+            store.data_mut().memory = Some(GuestSide { bytes, wasm, windows, known, gap: 0 });
         }
         let names = &function.info.globals;
         let globals =
@@ -121,8 +124,17 @@ impl Faaslet {
         })
     }
 
-    /// Runs what runs once: start function, constructors, proto-function.
-    async fn initialise(&mut self) -> Result<(), ModuleError> {
+    /// Runs what runs once: start function, constructors, proto-function. Returns the values that
+    /// these have windows on, still open.
+    async fn initialise(&mut self) -> Result<Vec<Arc<Value>>, ModuleError> {
+        let done = self.run_initialisers().await;
+        let host = self.store.data_mut();
+        let opened = if done.is_ok() { host.take_opened() } else { Vec::new() };
+        host.end();
+        done.map(|()| opened)
+    }
+
+    async fn run_initialisers(&mut self) -> Result<(), ModuleError> {
         let function = self.store.data().function.clone();
         for name in &function.info.init {
             self.call_once::<()>(&function, name).await?;
@@ -134,7 +146,6 @@ impl Faaslet {
                 return Err(function.initialise_error(name, format!("it returned {code}")));
             }
         }
-        self.store.data_mut().end();
         Ok(())
     }
 
@@ -148,14 +159,14 @@ impl Faaslet {
     }
 
     /// Takes the snapshot from this faaslet's present state.
-    fn capture(&mut self) -> Result<Snapshot, ModuleError> {
+    fn capture(&mut self, opened: Vec<Arc<Value>>) -> Result<Snapshot, ModuleError> {
         let globals = self.globals.iter().map(|global| global.get(&mut self.store)).collect();
         let Some(side) = &self.store.data().memory else {
-            return Ok(Snapshot { image: None, globals, windows: Windows::default() });
+            return Ok(Snapshot { image: None, globals, windows: Windows::default(), opened });
         };
         let image = Snapshot::image_of(&side.bytes).map_err(|err| self.shm_error(&err))?;
         let windows = side.windows.duplicate();
-        Ok(Snapshot { image: Some(image), globals, windows })
+        Ok(Snapshot { image: Some(image), globals, windows, opened })
     }
 
     /// Brings a new instance to the snapshot.
@@ -241,12 +252,14 @@ impl Faaslet {
         self.store.set_epoch_deadline(ticks(timeout));
         let deadline = Instant::now() + timeout;
         let monitor = self.store.data().rank.monitor.clone();
+        let mut wake = None;
         let result = {
             let mut call = pin!(func.call(&mut self.store));
             std::future::poll_fn(|cx| match call.as_mut().poll(cx) {
                 Poll::Pending if Instant::now() >= deadline => Poll::Ready(None),
                 Poll::Pending => {
-                    monitor.wake_at(deadline, cx.waker().clone());
+                    // The waker of a task never changes: once is enough.
+                    wake.get_or_insert_with(|| monitor.wake_at(deadline, cx.waker().clone()));
                     Poll::Pending
                 }
                 Poll::Ready(result) => Poll::Ready(Some(result)),
@@ -289,11 +302,6 @@ impl Faaslet {
     /// Whether the faaslet can serve another call after a reset.
     pub(crate) fn is_reusable(&self) -> bool {
         self.lifecycle == Lifecycle::Dirty && self.snapshot.is_some()
-    }
-
-    /// Whether its module can only be instantiated anew.
-    pub(crate) fn is_reinstantiated(&self) -> bool {
-        self.snapshot.is_none()
     }
 
     /// Pages that every reset copies.
@@ -339,12 +347,17 @@ impl Faaslet {
             side.known.learn(&side.bytes, &side.windows, host.rank.scanner.as_ref())?;
         }
         let restored = side.known.restore(&side.bytes, image)?;
-        let windows = &mut side.windows;
-        if windows.len() > limits::KEPT_WINDOWS || windows.bytes() > limits::GUEST_BYTES / 2 {
+        let (windows, image_end) = (&mut side.windows, snapshot.memory_bytes());
+        let gap = |windows: &Windows| windows.gap_from(image_end);
+        if windows.len() > limits::KEPT_WINDOWS
+            || windows.bytes() > side.bytes.capacity() / 2
+            || gap(windows) > limits::GAP_BYTES
+        {
             windows.clear(&side.bytes)?;
-            *windows = snapshot.windows.copy_into(&side.bytes)?;
         }
-        let floor = snapshot.memory_bytes().max(windows.end());
+        windows.clip_holes();
+        side.gap = gap(windows);
+        let floor = image_end.max(windows.end());
         if side.bytes.size() != floor {
             side.bytes.set_size(floor)?;
             self.refresh_size();

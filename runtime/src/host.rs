@@ -34,6 +34,9 @@ pub(crate) struct GuestSide {
     pub(crate) wasm: Memory,
     pub(crate) windows: Windows,
     pub(crate) known: KnownPages,
+    /// Bytes below the memory's end at the start of a call that are neither image nor window: what
+    /// heaps of earlier calls left below windows. They are not this call's.
+    pub(crate) gap: usize,
 }
 
 /// What belongs to one call and is gone with it.
@@ -115,6 +118,11 @@ impl Host {
         }
     }
 
+    /// Takes the values with windows over, which stay open; for the snapshot.
+    pub(crate) fn take_opened(&mut self) -> Vec<Arc<Value>> {
+        std::mem::take(&mut self.call.opened)
+    }
+
     pub(crate) fn count(&self, counter: impl Fn(&crate::stats::WorkerStats) -> &std::sync::atomic::AtomicU64) {
         with_worker(|worker| {
             if let Some(worker) = worker {
@@ -153,8 +161,8 @@ impl ResourceLimiter for Host {
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let windows = self.memory.as_ref().map_or(0, |memory| memory.windows.reserved());
-        Ok(desired.saturating_sub(windows) <= self.rank.config.max_memory)
+        let others = self.memory.as_ref().map_or(0, |side| side.windows.reserved() + side.gap);
+        Ok(desired.saturating_sub(others) <= self.rank.config.max_memory)
     }
 
     fn table_growing(

@@ -19,6 +19,9 @@ pub const GUEST_BYTES: usize = 1 << 32;
 pub const MAPPINGS_PER_FAASLET: usize = 5;
 /// Windows that stay mapped in one faaslet between calls; beyond it all are dropped.
 pub const KEPT_WINDOWS: usize = 64;
+/// Address space below kept windows that earlier heaps may leave unused before the windows are given
+/// up to win it back.
+pub const GAP_BYTES: usize = 16 << 20;
 /// Restored pages up to which a function's faaslets are verified in batches.
 pub const LIGHT_PAGES: usize = 16;
 /// Faaslets of one function and thread that may wait for one common check of the fault counter.

@@ -6,7 +6,8 @@
 //!                                       └──────────────── prove all ◀────────┘ fault counter
 //! ```
 //!
-//! Invariants: a faaslet belongs to one worker's pool or to one task; at most `Gate::limit` exist.
+//! Invariants: a faaslet belongs to one worker's pool or to one task; at most `Gate::limit` exist; one
+//! that is not proven clean is never taken.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -192,19 +193,18 @@ fn finish(local: Option<&WorkerLocal>, mut faaslet: Box<Faaslet>, call: Ready, o
     if outcome.failure().is_some() {
         host.rank.report_failure(call, outcome);
     }
+    // Counted before the result is handed over, so that a report after it has every call.
     let rank = &host.rank;
+    if let Some(local) = local {
+        add(&rank.stats.worker(local.index).calls, 1);
+    }
+    rank.count_reinstantiated(&host.function);
     rank.with_free_slots(|free| rank.calls.complete(free, call.slot, outcome.code(), output));
-    let Some(local) = local else {
-        let rank = host.rank.clone();
+    let reusable = faaslet.is_reusable();
+    let Some(local) = local.filter(|_| reusable) else {
+        let rank = faaslet.host().rank.clone();
         return rank.drop_faaslet(faaslet);
     };
-    let stats = rank.stats.worker(local.index);
-    add(&stats.calls, 1);
-    if !faaslet.is_reusable() {
-        let rank = faaslet.host().rank.clone();
-        rank.count_unreusable(&faaslet);
-        return rank.drop_faaslet(faaslet);
-    }
     let reset = faaslet.reset();
     let rank = &faaslet.host().rank;
     let stats = rank.stats.worker(local.index);
@@ -237,9 +237,14 @@ impl Rank {
 
     /// Gives up idle faaslets everywhere, so that calls in the waiting room get their places.
     pub(crate) fn free_idle_faaslets(&self) {
-        let rank_id = self.id;
+        let (rank_id, threads) = (self.id, self.scheduler.threads());
+        let asked = |asked: usize| (asked == 0).then_some(threads);
+        if self.frees_asked.fetch_update(Ordering::SeqCst, Ordering::SeqCst, asked).is_err() {
+            return;
+        }
         self.scheduler.on_every_thread(move |local| {
             let Some(rank) = crate::sched::find_rank(rank_id) else { return };
+            rank.frees_asked.fetch_sub(1, Ordering::SeqCst);
             let freed = local.pools.borrow_mut().drain();
             for _ in 0..freed {
                 rank.gate.leave();

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::task::{Wake, Waker};
 use std::thread::Thread;
 use std::time::Instant;
@@ -14,7 +14,6 @@ use wasmtime::{Engine, Linker};
 use crate::call::{CallTable, FreeSlots, Outcome, Slot};
 use crate::config::Config;
 use crate::error::{ModuleError, RuntimeError};
-use crate::faaslet::Faaslet;
 use crate::function::Function;
 use crate::host::Host;
 use crate::limits;
@@ -52,6 +51,8 @@ pub(crate) struct Rank {
     functions: RwLock<Functions>,
     /// Free slots of threads that are no workers.
     outside_slots: Mutex<FreeSlots>,
+    /// Threads that were asked to give up idle faaslets and have not yet.
+    pub(crate) frees_asked: AtomicUsize,
     main_slot: AtomicU32,
     main_failure: Mutex<Option<Outcome>>,
 }
@@ -137,11 +138,12 @@ impl Runtime {
             linker,
             functions: RwLock::default(),
             outside_slots: Mutex::default(),
+            frees_asked: AtomicUsize::new(0),
             main_slot: AtomicU32::new(NO_SLOT),
             main_failure: Mutex::default(),
         });
         sched::announce_rank(&rank);
-        monitor.start(Arc::downgrade(&rank)).map_err(io("starting the monitor thread"))?;
+        monitor.start(Arc::downgrade(&rank), rank.config.timeout.is_some()).map_err(io("starting the monitor thread"))?;
         Ok(Self { rank, started: Mutex::default(), seconds: Mutex::new(0.0), _timers: timers })
     }
 
@@ -297,11 +299,8 @@ impl Rank {
     /// After `me` began to await: fails a lock waiter if that closed a circle of waits.
     pub(crate) fn break_deadlock(&self, me: Slot) {
         let waits = self.state.waits();
-        if !waits.any() {
-            return;
-        }
-        if let Some((victim, lock)) = waits.cycle(me, &|call| self.calls.awaits(call)) {
-            lock.fail(victim);
+        if waits.any() {
+            waits.break_cycle(me, &|call| self.calls.awaits(call));
         }
     }
 
@@ -335,8 +334,8 @@ impl Rank {
         self.stats.faaslets_live_most.fetch_max(self.gate.live() as u64, Ordering::Relaxed);
     }
 
-    pub(crate) fn count_unreusable(&self, faaslet: &Faaslet) {
-        if faaslet.is_reinstantiated() {
+    pub(crate) fn count_reinstantiated(&self, function: &Function) {
+        if function.info.unresettable.is_some() {
             self.stats.reinstantiated_calls.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -360,6 +359,8 @@ fn engine(
         .max_wasm_stack(limits::WASM_STACK_BYTES)
         .wasm_exceptions(true)
         .wasm_threads(true)
+        // Objects of the GC proposal live outside memory and globals, where no reset reaches.
+        .wasm_gc(false)
         .wasm_multi_memory(false)
         .wasm_memory64(false)
         // Checks at loop heads cost a few per cent; a run without a time-out does not pay them.

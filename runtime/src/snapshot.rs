@@ -22,6 +22,7 @@ use wasmtime::Val;
 use crate::limits;
 use crate::memory::window::Windows;
 use crate::memory::{GuestMemory, image_view};
+use crate::state::Value;
 
 /// What every call of a function starts from.
 #[derive(Debug)]
@@ -32,6 +33,14 @@ pub(crate) struct Snapshot {
     pub(crate) globals: Vec<Val>,
     /// Windows that the proto-function opened; every faaslet has them at the same addresses.
     pub(crate) windows: Windows,
+    /// The values of those windows, which stay open: they cannot be resized.
+    pub(crate) opened: Vec<Arc<Value>>,
+}
+
+impl Drop for Snapshot {
+    fn drop(&mut self) {
+        self.opened.iter().for_each(|value| value.closed());
+    }
 }
 
 impl Snapshot {

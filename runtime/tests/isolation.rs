@@ -113,7 +113,6 @@ fn no_trace_of_a_call_that_ran_out_of_time() {
 }
 
 #[test]
-#[ignore = "bug: nothing arms the monitor before the first wait"]
 fn an_endless_loop_of_the_first_call_runs_out_of_time() {
     let timeout = Some(Duration::from_millis(300));
     let guest = traces(Config { timeout, ..threads(1) });
@@ -149,7 +148,6 @@ fn an_unfinished_line_appears_with_its_call_and_once() {
 }
 
 #[test]
-#[ignore = "bug: a failing initialise drops the unfinished line"]
 fn what_a_failing_proto_function_printed_is_told() {
     let guest = Guest::new(
         alone(),
@@ -465,7 +463,6 @@ fn unaligned_equal_and_inner_ranges() {
 
 /// What windows of earlier calls leave between them must not count against a later call.
 #[test]
-#[ignore = "bug: heap below a kept window counts against max_memory"]
 fn heap_below_kept_windows_does_not_use_up_the_memory_of_later_calls() {
     let guest = Guest::new(Config { max_memory: 16 * MB as usize, ..alone() }, TOOLS);
     for i in 0..60 {
@@ -475,7 +472,6 @@ fn heap_below_kept_windows_does_not_use_up_the_memory_of_later_calls() {
 }
 
 #[test]
-#[ignore = "bug: heap below a kept window stays grown"]
 fn heap_below_kept_windows_does_not_use_up_the_address_space_of_later_calls() {
     let guest = Guest::new(alone(), TOOLS);
     for i in 0..60 {
@@ -485,7 +481,6 @@ fn heap_below_kept_windows_does_not_use_up_the_address_space_of_later_calls() {
 }
 
 #[test]
-#[ignore = "bug: a hole above the last window becomes heap and stays a hole"]
 fn a_window_never_comes_to_lie_on_the_heap() {
     let guest = Guest::new(alone(), TOOLS);
     guest.value_with(3, &args(16 * 65536, 0, 16 * 65536, 1, "big"));
@@ -543,7 +538,6 @@ fn a_window_of_the_proto_function_is_every_faaslets() {
 }
 
 #[test]
-#[ignore = "bug: Windows::clear zeroes the image's bytes behind a window"]
 fn a_window_of_the_proto_function_survives_dropping_the_others() {
     let guest = Guest::new(alone(), PROTO_WINDOW);
     guest.value(0);
@@ -554,7 +548,6 @@ fn a_window_of_the_proto_function_survives_dropping_the_others() {
 }
 
 #[test]
-#[ignore = "bug: evict_unused takes windows of the proto-function"]
 fn a_window_of_the_proto_function_is_not_given_up_for_address_space() {
     let guest = Guest::new(alone(), PROTO_WINDOW);
     guest.set_state("k", &[7; 5000]);
@@ -568,7 +561,6 @@ fn a_window_of_the_proto_function_is_not_given_up_for_address_space() {
 }
 
 #[test]
-#[ignore = "bug: a resize does not see windows of the proto-function"]
 fn a_value_under_the_proto_functions_window_keeps_its_length() {
     let guest = Guest::new(alone(), PROTO_WINDOW);
     guest.value(0);
@@ -698,7 +690,6 @@ fn a_module_that_defeats_snapshots_is_instantiated_for_every_call() {
 }
 
 #[test]
-#[ignore = "bug: a call's result is handed over before the call is counted"]
 fn the_report_counts_every_call_that_ended() {
     let guest = Guest::new(alone(), TOOLS);
     for calls in 1..=2000 {
@@ -708,7 +699,6 @@ fn the_report_counts_every_call_that_ended() {
 }
 
 #[test]
-#[ignore = "to decide: own newest first starves older calls while a call chains and awaits in a loop"]
 fn a_call_that_polls_lets_others_run() {
     let guest = Guest::new(
         threads(1),

@@ -688,7 +688,6 @@ fn lock_waiters_that_run_out_of_time_leave_the_queue() {
 
 /// Two readers of `m` wait for main's lock on `k`; then main asks for `m`: two circles at once.
 #[test]
-#[ignore = "bug: Waits::cycle breaks one circle; the others stay for ever"]
 fn two_circles_closed_by_one_wait_are_both_broken() {
     let guest = Guest::new(
         threads(1),

@@ -53,6 +53,10 @@ static inline int faasmLeave(int result)
 FAASM_C_LINKAGE __attribute__((weak)) FAASM_EXPORT("__mobula_init") void __mobula_init(void);
 void __mobula_init(void)
 {
+    /* The allocator takes all memory up to its present end as heap when it is first used. Use it now,
+     * before windows lie there. */
+    void* volatile first = malloc(1);
+    free(first);
     __wasm_call_ctors();
 }
 

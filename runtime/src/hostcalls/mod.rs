@@ -22,9 +22,20 @@ pub(crate) fn linker(engine: &Engine) -> Result<Linker<Host>, RuntimeError> {
     let mut linker = Linker::new(engine);
     let added = call::add(&mut linker)
         .and_then(|()| state::add(&mut linker))
-        .and_then(|()| wasmtime_wasi::p1::add_to_linker_async(&mut linker, Host::wasi));
+        .and_then(|()| wasmtime_wasi::p1::add_to_linker_async(&mut linker, Host::wasi))
+        .and_then(|()| add_proc_exit(&mut linker));
     added.map_err(|err| RuntimeError::Engine(format!("{err:#}")))?;
     Ok(linker)
+}
+
+/// WASI's `exit` with any code; the library's own refuses codes from 126 on.
+fn add_proc_exit(linker: &mut Linker<Host>) -> Result<()> {
+    linker.allow_shadowing(true);
+    linker.func_wrap("wasi_snapshot_preview1", "proc_exit", |code: i32| -> Result<()> {
+        Err(wasmtime_wasi::I32Exit(code).into())
+    })?;
+    linker.allow_shadowing(false);
+    Ok(())
 }
 
 /// Imports of the module that no host function answers, as `module.name`.

@@ -69,7 +69,7 @@ fn add_windows(linker: &mut Linker<Host>) -> Result<()> {
         abi::READ_STATE_PTR,
         |mut caller: Caller<'_, Host>, k: u32, total: i32| {
             let run = |caller: &mut Caller<'_, Host>| {
-                let value = value(caller, k, total)?;
+                let value = open(caller, k, total)?;
                 window(caller, &value, 0, total)
             };
             run(&mut caller).map_err(named(abi::READ_STATE_PTR))
@@ -80,7 +80,7 @@ fn add_windows(linker: &mut Linker<Host>) -> Result<()> {
         abi::READ_STATE_OFFSET_PTR,
         |mut caller: Caller<'_, Host>, k: u32, total: i32, off: i32, len: i32| {
             let run = |caller: &mut Caller<'_, Host>| {
-                let value = value(caller, k, total)?;
+                let value = open(caller, k, total)?;
                 window(caller, &value, off, len)
             };
             run(&mut caller).map_err(named(abi::READ_STATE_OFFSET_PTR))
@@ -199,6 +199,19 @@ fn value(caller: &Caller<'_, Host>, k: u32, total: i32) -> Result<Arc<Value>> {
     Ok(caller.data().function.state.with_len(&key(caller, k)?, total as u64)?)
 }
 
+/// The same, open for this call: it cannot be resized before the call ends.
+fn open(caller: &mut Caller<'_, Host>, k: u32, total: i32) -> Result<Arc<Value>> {
+    loop {
+        let found = value(caller, k, total)?;
+        caller.data_mut().note_open(&found);
+        // A resize between finding and opening it has put another value in its place.
+        let now = caller.data().function.state.get(found.key());
+        if now.is_some_and(|now| now.id() == found.id()) {
+            return Ok(found);
+        }
+    }
+}
+
 fn copy_out(caller: &Caller<'_, Host>, value: &Value, at: u64, buf: u32, n: u64) -> Result<()> {
     let (at, n) = (usize::try_from(at)?, usize::try_from(n)?);
     let memory = memory(caller.data())?;
@@ -245,7 +258,6 @@ fn write_state(caller: &Caller<'_, Host>, k: u32, data: u32, len: i32) -> Result
 fn window(caller: &mut Caller<'_, Host>, value: &Arc<Value>, offset: i32, len: i32) -> Result<u32> {
     let (start, bytes) = value.range(offset.into(), len.into())?;
     let host = caller.data_mut();
-    host.note_open(value);
     let serial = host.call.serial;
     let Some(side) = &mut host.memory else { bail!("the module has no memory") };
     let Some(block) = value.block().filter(|_| bytes > 0) else {

@@ -14,7 +14,7 @@
 //!
 //! Invariants: the base never moves; the reservation ends in a guard that is never accessible;
 //! pages that a guest sees for the first time are zero; a restore never writes into a window
-//! (`snapshot::Restore` cuts them out).
+//! (`snapshot::KnownPages` cuts them out).
 //!
 //! JUSTIFICATION for `unsafe`: wasmtime's `LinearMemory` and `MemoryCreator` are unsafe traits, and a
 //! view of guest bytes cannot be a Rust slice because windows are written by others.

@@ -29,6 +29,8 @@ struct Window {
     /// Bytes of the arena that are mapped; the rest up to `len` is the guest's own.
     mapped: usize,
     used_in: u64,
+    /// Opened by the proto-function: every call relies on its address, so it is never given up.
+    pinned: bool,
     /// Keeps the arena's pages from being given to another value while they are mapped.
     block: Block,
 }
@@ -81,6 +83,14 @@ impl Windows {
         self.open.iter().map(|w| w.at + w.len).max().unwrap_or(0)
     }
 
+    /// Bytes between `start` and the last window's end that are neither window nor hole.
+    pub(crate) fn gap_from(&self, start: usize) -> usize {
+        let above = |at: usize, len: usize| (at + len).saturating_sub(at.max(start));
+        let windows: usize = self.open.iter().map(|w| above(w.at, w.len)).sum();
+        let holes: usize = self.holes.iter().map(|hole| above(hole.start, hole.len())).sum();
+        self.end().saturating_sub(start).saturating_sub(windows + holes)
+    }
+
     /// Takes the first hole that holds `len` bytes.
     pub(crate) fn take_hole(&mut self, len: usize) -> Option<usize> {
         let index = self.holes.iter().position(|hole| hole.len() >= len)?;
@@ -118,6 +128,7 @@ impl Windows {
             len: target.len(),
             mapped: mapped.get(),
             used_in: call,
+            pinned: false,
             block: block.clone(),
         });
         Ok(())
@@ -127,7 +138,7 @@ impl Windows {
     pub(crate) fn evict_unused(&mut self, memory: &GuestMemory, call: u64) -> Result<(), mobula_shm::Error> {
         let mut kept = Vec::with_capacity(self.open.len());
         for window in std::mem::take(&mut self.open) {
-            if window.used_in == call {
+            if window.used_in == call || window.pinned {
                 kept.push(window);
                 continue;
             }
@@ -146,13 +157,16 @@ impl Windows {
         Ok(())
     }
 
-    /// Unmaps all windows; their address space is private zero pages again.
+    /// Unmaps all windows but pinned ones; their address space is private zero pages again.
     pub(crate) fn clear(&mut self, memory: &GuestMemory) -> Result<(), mobula_shm::Error> {
-        for window in std::mem::take(&mut self.open) {
-            clear(memory, window.at, window.len)?;
-        }
-        self.holes.clear();
-        Ok(())
+        // Calls are numbered from 1, so that no window was used in call 0.
+        self.evict_unused(memory, 0)
+    }
+
+    /// Forgets holes above the last window: the memory ends there, and what grows next is heap.
+    pub(crate) fn clip_holes(&mut self) {
+        let end = self.end();
+        self.holes.retain(|hole| hole.start < end);
     }
 
     /// The ranges where shared bytes are mapped, which a restore must not touch.
@@ -162,7 +176,9 @@ impl Windows {
 
     /// The same windows as a record, for a snapshot.
     pub(crate) fn duplicate(&self) -> Self {
-        Self { open: self.open.clone(), holes: self.holes.clone(), growing: 0 }
+        let mut open = self.open.clone();
+        open.iter_mut().for_each(|window| window.pinned = true);
+        Self { open, holes: self.holes.clone(), growing: 0 }
     }
 
     /// Maps the same windows at the same addresses in another memory.
@@ -171,10 +187,12 @@ impl Windows {
         for w in &self.open {
             copy.map(memory, w.at..w.at + w.len, w.value, w.chunks.clone(), &w.block, w.used_in)?;
         }
+        copy.open.iter_mut().for_each(|window| window.pinned = true);
         Ok(copy)
     }
 }
 
+/// Makes a range private zero pages.
 fn clear(memory: &GuestMemory, at: usize, len: usize) -> Result<(), mobula_shm::Error> {
     let (Some(at), Some(len)) = (PageBytes::new(at), PageBytes::new(len)) else {
         unreachable!("windows lie at whole guest pages");

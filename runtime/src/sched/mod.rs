@@ -35,6 +35,9 @@ use crate::runtime::Rank;
 
 pub(crate) mod monitor;
 
+/// Every so many picks a worker takes its oldest work instead of its newest.
+const FAIRNESS: u32 = 1024;
+
 /// A call that is ready to start.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ready {
@@ -68,6 +71,8 @@ pub(crate) struct WorkerLocal {
     faults: Cell<u64>,
     /// Counts the looks that found the number moved.
     fault_epoch: Cell<u64>,
+    /// Counts what this worker took from its queues.
+    picks: Cell<u32>,
     /// The rank while a runner is active here, so that a woken task finds its queues for free.
     rank: RefCell<Option<Arc<Rank>>>,
 }
@@ -144,7 +149,7 @@ pub(crate) fn find_rank(rank_id: u32) -> Option<Arc<Rank>> {
 }
 
 impl Scheduler {
-    /// Starts `cpus.len()` threads, pinned to these CPUs when `pin` is set.
+    /// Starts the threads, each pinned to its CPU in `cpus`; an empty list pins none.
     pub(crate) fn new(
         rank_id: u32,
         threads: usize,
@@ -172,6 +177,7 @@ impl Scheduler {
                             free_slots: RefCell::default(),
                             faults: Cell::new(0),
                             fault_epoch: Cell::new(0),
+                            picks: Cell::new(0),
                             rank: RefCell::default(),
                         };
                         WORKER.set(Some(Rc::new(local)));
@@ -265,6 +271,14 @@ impl Scheduler {
     }
 
     fn next(&self, local: &WorkerLocal) -> Option<Work> {
+        let picks = local.picks.get().wrapping_add(1);
+        local.picks.set(picks);
+        if picks.is_multiple_of(FAIRNESS) {
+            // Newest first alone would let a call that polls keep older ones from ever starting.
+            if let Steal::Success(work) = self.stealers[local.index].steal() {
+                return Some(work);
+            }
+        }
         local.deque.pop().or_else(|| self.steal(local))
     }
 
@@ -304,6 +318,7 @@ impl Scheduler {
             backoff.snooze();
         };
         self.searching.fetch_sub(1, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
         if found.is_some() {
             // Whoever pushed relied on this searcher; if there is more, somebody must go on looking.
             self.wake_for_rest();
@@ -312,7 +327,7 @@ impl Scheduler {
     }
 
     fn wake_for_rest(&self) {
-        if !self.injector.is_empty() || self.stealers.iter().any(|s| s.len() > 1) {
+        if !self.injector.is_empty() || self.stealers.iter().any(|s| !s.is_empty()) {
             self.wake_one();
         }
     }

@@ -27,13 +27,17 @@ pub(crate) struct Monitor {
 
 #[derive(Debug, Default)]
 struct Watched {
+    /// Ticks are wanted all the time: guest code looks at epochs.
+    always: bool,
     armed: bool,
     stop: bool,
     deadlines: BinaryHeap<Deadline>,
+    /// Number of deadlines at which those of ended calls are swept out.
+    sweep_at: usize,
 }
 
 #[derive(Debug)]
-struct Deadline(Instant, Waker);
+struct Deadline(Instant, Weak<Waker>);
 
 impl PartialEq for Deadline {
     fn eq(&self, other: &Self) -> bool {
@@ -55,7 +59,9 @@ impl Ord for Deadline {
 
 impl Monitor {
     /// Starts the thread; it ends with [`stop`](Self::stop) or with the rank.
-    pub(crate) fn start(self: &Arc<Self>, rank: Weak<Rank>) -> std::io::Result<()> {
+    /// With `always` it ticks from the start.
+    pub(crate) fn start(self: &Arc<Self>, rank: Weak<Rank>, always: bool) -> std::io::Result<()> {
+        self.state.lock().always = always;
         let monitor = self.clone();
         let thread = std::thread::Builder::new().name("mobula-monitor".into());
         thread.spawn(move || monitor.run(&rank)).map(drop)
@@ -67,10 +73,18 @@ impl Monitor {
         self.wake.notify_one();
     }
 
-    /// Wakes `waker` soon after `deadline`.
-    pub(crate) fn wake_at(&self, deadline: Instant, waker: Waker) {
-        self.state.lock().deadlines.push(Deadline(deadline, waker));
+    /// Wakes `waker` soon after `deadline`, unless the result was dropped by then.
+    pub(crate) fn wake_at(&self, deadline: Instant, waker: Waker) -> Arc<Waker> {
+        let waker = Arc::new(waker);
+        let mut state = self.state.lock();
+        if state.deadlines.len() >= state.sweep_at {
+            // Calls that ended in time left entries that mean nothing.
+            state.deadlines.retain(|deadline| deadline.1.strong_count() > 0);
+            state.sweep_at = (2 * state.deadlines.len()).max(1024);
+        }
+        state.deadlines.push(Deadline(deadline, Arc::downgrade(&waker)));
         self.wake.notify_one();
+        waker
     }
 
     /// Ends the thread.
@@ -83,10 +97,12 @@ impl Monitor {
         let mut stuck = Stuck::default();
         loop {
             let mut state = self.state.lock();
-            while !state.armed && !state.stop && state.deadlines.is_empty() {
+            while !state.always && !state.armed && !state.stop && state.deadlines.is_empty() {
                 self.wake.wait(&mut state);
             }
-            self.wake.wait_for(&mut state, limits::TICK);
+            // A tick is a length of time, whoever notifies meanwhile: epochs are counted in it.
+            let end = Instant::now() + limits::TICK;
+            while !state.stop && !self.wake.wait_until(&mut state, end).timed_out() {}
             let now = Instant::now();
             let mut due = Vec::new();
             while state.deadlines.peek().is_some_and(|d| d.0 <= now) {
@@ -95,7 +111,8 @@ impl Monitor {
             state.armed = false;
             let stop = state.stop;
             drop(state);
-            due.into_iter().for_each(|deadline| deadline.1.wake());
+            let wakers = due.into_iter().filter_map(|deadline| deadline.1.upgrade());
+            wakers.for_each(|waker| waker.wake_by_ref());
             let Some(rank) = rank.upgrade() else { return };
             if stop {
                 return;
@@ -125,6 +142,12 @@ impl Stuck {
         }
         // Idle faaslets of other functions or threads are given up, so that waiting calls get room.
         rank.free_idle_faaslets();
+        if rank.gate.live() < rank.gate.limit() {
+            // A place became free between the look at the gate and the queueing.
+            rank.scheduler.room_made();
+            self.last = None;
+            return true;
+        }
         let progress = rank.stats.progress();
         let blocked = rank.gate.all_blocked();
         if blocked && self.last.replace(progress) == Some(progress) {

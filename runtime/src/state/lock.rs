@@ -87,11 +87,21 @@ impl Waits {
         self.any() && self.foreign.load(Ordering::Relaxed) > 0
     }
 
-    /// Starting from `from`, follows who waits for whom; when that leads back to `from`, returns a
-    /// call on the way that waits for a lock.
+    /// After `from` began to wait: fails a waiter if that closed a circle of waits.
+    pub(crate) fn break_cycle(&self, from: Holder, awaits: &dyn Fn(Holder) -> Option<Holder>) {
+        // Waits are read one after the other; only a circle that is there twice is one.
+        if self.cycle(from, awaits).is_some()
+            && let Some((victim, lock)) = self.cycle(from, awaits)
+        {
+            lock.fail(victim);
+        }
+    }
+
+    /// Starting from `from`, follows who waits for whom; when that leads back to `from`, returns
+    /// the first call on the way that waits for a lock: every circle through `from` passes it.
     ///
     /// `awaits` says which call a call awaits.
-    pub(crate) fn cycle(
+    fn cycle(
         &self,
         from: Holder,
         awaits: &dyn Fn(Holder) -> Option<Holder>,
@@ -101,7 +111,7 @@ impl Waits {
         let mut stack = vec![(from, None::<(Holder, Arc<KeyLock>)>)];
         while let Some((call, victim)) = stack.pop() {
             let (next, victim) = match waiting.get(&call) {
-                Some(lock) => (lock.holders(), Some((call, lock.clone()))),
+                Some(lock) => (lock.blockers(call), victim.or(Some((call, lock.clone())))),
                 None => (awaits(call).into_iter().collect(), victim),
             };
             for holder in next {
@@ -177,9 +187,14 @@ impl KeyLock {
         Ok(Self { key: key.into(), word, shared: shared.clone(), inner: Mutex::default() })
     }
 
-    fn holders(&self) -> Vec<Holder> {
+    /// Who keeps `call` waiting: the holders, and who queued before it. Nobody once it was granted.
+    fn blockers(&self, call: Holder) -> Vec<Holder> {
         let inner = self.inner.lock();
-        inner.writer.into_iter().chain(inner.readers.iter().copied()).collect()
+        let queued = |w: &Waiter| w.call == call && w.is_queued();
+        let Some(at) = inner.queue.iter().position(queued) else { return Vec::new() };
+        let before = inner.queue.iter().take(at).filter(|w| w.is_queued()).map(|w| w.call);
+        let holders = inner.writer.into_iter().chain(inner.readers.iter().copied());
+        holders.chain(before).collect()
     }
 
     /// Acquires the lock for `call`, suspending while others hold it.
@@ -212,9 +227,7 @@ impl KeyLock {
         waits.waiting.lock().insert(call, self.clone());
         waits.count.fetch_add(1, Ordering::SeqCst);
         let pending = Pending { lock: self, call, ticket };
-        if let Some((victim, lock)) = waits.cycle(call, awaits) {
-            lock.fail(victim);
-        }
+        waits.break_cycle(call, awaits);
         if waits.foreign.load(Ordering::Relaxed) > 0 {
             watch();
         }

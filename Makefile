@@ -1,0 +1,42 @@
+# The two commands for a fresh machine: `make demo` and `make test`. Both install what they need.
+
+.PHONY: demo test bench build lint unit loom clean help
+SCRIPTS := .ci/setup .ci/run bench/demo bench/data/fetch-flights
+
+help:
+	@echo "make demo    set up, build, and run SGD on real flights data"
+	@echo "make test    set up, build, and run every check and test"
+	@echo "make bench   run every benchmark and write bench/record/"
+
+demo:
+	@.ci/setup
+	cargo build --release
+	bench/demo
+
+test:
+	@.ci/setup test
+	$(MAKE) unit lint loom
+	cargo build --release
+	bench/demo --quiet
+
+build:
+	cargo build --release
+
+# One profile for everything, so that the compiler of guests is compiled once.
+unit:
+	cargo test --release --workspace
+
+lint:
+	cargo fmt --check
+	cargo clippy --release --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --release --workspace --no-deps
+	shellcheck $(SCRIPTS)
+
+# The lock protocol under every interleaving of three preemptions.
+loom:
+	RUSTFLAGS="--cfg loom" cargo test --release -p mobula-shm --lib --target-dir target/loom lock
+
+bench:
+	@.ci/setup
+	cargo build --release
+	target/release/mobula-bench run --all --record bench/record
