@@ -7,11 +7,15 @@
 //!   with an evaluation of its own.
 //! * [`check`] puts both together into a verdict.
 //!
-//! Nothing here starts a guest; the harness in `main.rs` does.
+//! [`suite`] has the benchmarks, [`programs`] builds and runs what they measure, [`measure`] makes
+//! numbers of it.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
 pub mod check;
 pub mod data;
+pub mod measure;
+pub mod programs;
 pub mod reference;
+pub mod suite;

@@ -1,1 +1,136 @@
-fn main(){}
+//! `mobula-bench`: measures Mobula beside what people use today, in the same run.
+
+#![forbid(unsafe_code)]
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use clap::{Parser, Subcommand};
+use mobula_bench::measure::Row;
+use mobula_bench::programs::{Place, output};
+use mobula_bench::suite::{ALL, Setting};
+
+/// Measures Mobula beside what people use today, in the same run.
+#[derive(Debug, Parser)]
+#[command(name = "mobula-bench", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List the benchmarks.
+    List,
+    /// Run benchmarks, ours and the peer's in turns.
+    Run {
+        /// Which ones.
+        #[arg(required_unless_present = "all")]
+        names: Vec<String>,
+        /// All of them.
+        #[arg(long, conflicts_with = "names")]
+        all: bool,
+        /// One JSON object a line.
+        #[arg(long)]
+        json: bool,
+        /// How often each program is run.
+        #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=100))]
+        rounds: u16,
+        /// Also append to a file below this directory, by kind of machine and date.
+        #[arg(long, value_name = "DIR")]
+        record: Option<PathBuf>,
+    },
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::List => list(),
+        Command::Run { names, json, rounds, record, .. } => {
+            run(&names, json, rounds, record.as_deref())
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(err) => {
+            eprintln!("mobula-bench: error: {err:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn list() -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    for bench in ALL {
+        writeln!(out, "{:14} {}", bench.name, bench.about)?;
+    }
+    Ok(())
+}
+
+fn run(names: &[String], json: bool, rounds: u16, record: Option<&Path>) -> Result<()> {
+    if let Some(unknown) = names.iter().find(|name| ALL.iter().all(|bench| bench.name != **name)) {
+        bail!("there is no benchmark {unknown:?}; mobula-bench list shows them");
+    }
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let setting = Setting { place: Place::find()?, rounds: rounds.into(), threads };
+    let mut lines = Vec::new();
+    for bench in ALL.iter().filter(|b| names.is_empty() || names.iter().any(|n| n == b.name)) {
+        eprintln!("{}: {}", bench.name, bench.about);
+        for row in bench.run(&setting)? {
+            let line = serde_json::to_string(&row)?;
+            let mut out = std::io::stdout().lock();
+            if json {
+                writeln!(out, "{line}")?
+            } else {
+                writeln!(out, "{}", table(&row))?
+            }
+            lines.push(line);
+        }
+    }
+    record.map_or(Ok(()), |dir| write_record(dir, &lines))
+}
+
+fn table(row: &Row) -> String {
+    let peer = match (&row.peer, row.peer_median, row.ratio) {
+        (Some(peer), Some(median), Some(ratio)) => {
+            format!("   {peer} {median:.4}   ratio {ratio:.3}")
+        }
+        _ => String::new(),
+    };
+    format!(
+        "  {:26} {:>12.4} {:5} (p10 {:.4}, p90 {:.4}, n {}){peer}",
+        row.metric, row.median, row.unit, row.p10, row.p90, row.n
+    )
+}
+
+/// Writes the lines behind one that says where and when they were measured.
+fn write_record(dir: &Path, lines: &[String]) -> Result<()> {
+    let ask = |program: &str, args: &[&str]| {
+        let said = output(std::process::Command::new(program).args(args));
+        said.map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned())
+    };
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let cpu = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let head = serde_json::json!({
+        "machine": format!("{}-{cpus}cpu", std::env::consts::ARCH),
+        "cpu": cpu.map_or("unknown", |(_, name)| name),
+        "cpus": cpus,
+        "kernel": ask("uname", &["-sr"]),
+        "compiler": ask("cc", &["--version"]).lines().next(),
+        "commit": ask("git", &["rev-parse", "--short", "HEAD"]),
+        "date": ask("date", &["-u", "+%Y-%m-%dT%H:%M:%SZ"]),
+    });
+    let dir = dir.join(format!("{}-{cpus}cpu", std::env::consts::ARCH));
+    std::fs::create_dir_all(&dir).with_context(|| format!("making {}", dir.display()))?;
+    let file = dir.join(format!("{}.jsonl", ask("date", &["-u", "+%Y-%m-%d"])));
+    let mut text = head.to_string() + "\n";
+    for line in lines {
+        text += line;
+        text.push('\n');
+    }
+    std::fs::write(&file, text).with_context(|| format!("writing {}", file.display()))?;
+    eprintln!("recorded in {}", file.display());
+    Ok(())
+}

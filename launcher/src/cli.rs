@@ -240,7 +240,9 @@ mod tests {
     fn sizes_and_times() {
         assert_eq!(parse_bytes("64K"), Ok(64 << 10));
         assert_eq!(parse_bytes("2GiB"), Ok(2 << 30));
-        assert!(parse_bytes("0").is_err() && parse_bytes("5X").is_err() && parse_bytes("").is_err());
+        assert!(
+            parse_bytes("0").is_err() && parse_bytes("5X").is_err() && parse_bytes("").is_err()
+        );
         assert!(parse_seconds("-1").is_err() && parse_seconds("0").is_err());
         assert_eq!(parse_seconds("0.5").unwrap().as_millis(), 500);
     }

@@ -28,7 +28,11 @@ pub fn read_module(path: &Path) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let limit = limits::MODULE_BYTES + 1;
     if path == Path::new("-") {
-        std::io::stdin().lock().take(limit).read_to_end(&mut bytes).context("reading the module")?;
+        std::io::stdin()
+            .lock()
+            .take(limit)
+            .read_to_end(&mut bytes)
+            .context("reading the module")?;
     } else {
         let file = std::fs::File::open(path);
         let file = file.with_context(|| format!("cannot open module {}", path.display()))?;

@@ -68,9 +68,14 @@ fn config(args: &RunArgs) -> Result<Config> {
     config.dirs = args
         .dir
         .iter()
-        .map(|dir| Dir { host: dir.host.clone(), guest: dir.guest.clone(), read_only: dir.read_only })
+        .map(|dir| Dir {
+            host: dir.host.clone(),
+            guest: dir.guest.clone(),
+            read_only: dir.read_only,
+        })
         .collect();
-    config.args = std::iter::once(args.file.display().to_string()).chain(args.args.clone()).collect();
+    config.args =
+        std::iter::once(args.file.display().to_string()).chain(args.args.clone()).collect();
     if !args.no_cache {
         config.cache = cache();
     }
@@ -124,7 +129,8 @@ fn save_state(runtime: &Runtime, arg: &StateArg) -> Result<()> {
     let value = runtime.state().user(&arg.user).known(arg.key.as_bytes()).with_context(what)?;
     if std::fs::metadata(&arg.file).is_ok_and(|meta| !meta.is_file()) {
         // A pipe or device is written to, not replaced.
-        let mut file = std::fs::OpenOptions::new().write(true).open(&arg.file).with_context(what)?;
+        let mut file =
+            std::fs::OpenOptions::new().write(true).open(&arg.file).with_context(what)?;
         return copy_value(&value, &mut file).with_context(what);
     }
     let dir = arg.file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -165,10 +171,12 @@ fn write_stats(path: &Path, runtime: &Runtime) -> Result<()> {
 
 fn code(finished: &Finished) -> u8 {
     match &finished.outcome {
-        Outcome::Returned(code) | Outcome::Exited(code) => u8::try_from(*code).unwrap_or_else(|_| {
-            tell(&format!("the guest returned {code}; exit code {}", exit::WIDE));
-            exit::WIDE
-        }),
+        Outcome::Returned(code) | Outcome::Exited(code) => {
+            u8::try_from(*code).unwrap_or_else(|_| {
+                tell(&format!("the guest returned {code}; exit code {}", exit::WIDE));
+                exit::WIDE
+            })
+        }
         Outcome::TimedOut(_) => exit::TIMEOUT,
         Outcome::Trapped(_) | Outcome::Refused(_) => exit::TRAP,
     }

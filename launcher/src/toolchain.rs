@@ -154,7 +154,8 @@ fn zig() -> Option<Toolchain> {
 }
 
 fn works(program: impl AsRef<OsStr>, args: &[&str]) -> std::io::Result<()> {
-    let done = Command::new(program).args(args).stdout(Stdio::null()).stderr(Stdio::null()).status()?;
+    let done =
+        Command::new(program).args(args).stdout(Stdio::null()).stderr(Stdio::null()).status()?;
     if done.success() { Ok(()) } else { Err(std::io::Error::other(done.to_string())) }
 }
 

@@ -297,12 +297,8 @@ FAASM_MAIN_FUNC()
     assert!(unknown.stderr.contains(says), "{unknown:?}");
 }
 
-#[test]
-fn a_plain_command_with_arguments_environment_and_directories() {
-    let place = Place::new();
-    place.cc(
-        "plain",
-        r#"#include <errno.h>
+/// A plain command: prints two arguments and a variable, then opens the other arguments.
+const OPENS_ITS_ARGUMENTS: &str = r#"#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -320,9 +316,12 @@ int main(int argc, char** argv)
     for (int i = 2; i < argc; i++) { try_open(argv[i], "r"); try_open(argv[i], "w"); }
     remove("/data/in.txt");
     return 5;
-}
-"#,
-    );
+}"#;
+
+#[test]
+fn a_plain_command_with_arguments_environment_and_directories() {
+    let place = Place::new();
+    place.cc("plain", OPENS_ITS_ARGUMENTS);
     std::fs::create_dir(place.path("data")).unwrap();
     std::fs::create_dir(place.path("open")).unwrap();
     place.write("data/in.txt", "inside");
@@ -772,7 +771,8 @@ fn the_second_start_uses_the_cache_and_a_damaged_entry_is_made_anew() {
     assert!(cached());
     let entries = || -> Vec<PathBuf> { files_below(&cache) };
     assert!(!entries().is_empty());
-    let damages: [&dyn Fn(&mut Vec<u8>); 6] = [
+    type Damage<'a> = &'a dyn Fn(&mut Vec<u8>);
+    let damages: [Damage<'_>; 6] = [
         &|bytes| bytes.truncate(bytes.len() / 2),
         &|bytes| bytes.clear(),
         &|bytes| {

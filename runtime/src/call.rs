@@ -216,7 +216,11 @@ impl CallTable {
     /// Bytes of the ended call's output.
     pub(crate) fn output_len(&self, slot: Slot) -> usize {
         let entry = self.slot(slot);
-        if entry.state.load(Ordering::Relaxed) & OUTPUT == 0 { 0 } else { entry.payload.lock().len() }
+        if entry.state.load(Ordering::Relaxed) & OUTPUT == 0 {
+            0
+        } else {
+            entry.payload.lock().len()
+        }
     }
 
     /// Gives the slot up: the parent has the result, or ended without wanting it.

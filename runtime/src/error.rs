@@ -161,7 +161,9 @@ pub enum StateError {
         mask_len: u64,
     },
     /// More appended elements asked for than there are, or a buffer too small for them.
-    #[error("key {key:?} has {elements} appended elements; {asked} of them need {need} bytes, the buffer has {len}")]
+    #[error(
+        "key {key:?} has {elements} appended elements; {asked} of them need {need} bytes, the buffer has {len}"
+    )]
     Appended {
         /// The key.
         key: String,
@@ -183,7 +185,9 @@ pub enum StateError {
         kind: &'static str,
     },
     /// A lock the call already holds in a way that excludes the new one.
-    #[error("this call already holds a {held} lock on key {key:?}; asking for {kind} would wait for itself")]
+    #[error(
+        "this call already holds a {held} lock on key {key:?}; asking for {kind} would wait for itself"
+    )]
     SelfDeadlock {
         /// The key.
         key: String,

@@ -123,7 +123,10 @@ impl Host {
         std::mem::take(&mut self.call.opened)
     }
 
-    pub(crate) fn count(&self, counter: impl Fn(&crate::stats::WorkerStats) -> &std::sync::atomic::AtomicU64) {
+    pub(crate) fn count(
+        &self,
+        counter: impl Fn(&crate::stats::WorkerStats) -> &std::sync::atomic::AtomicU64,
+    ) {
         with_worker(|worker| {
             if let Some(worker) = worker {
                 crate::stats::add(counter(self.rank.stats.worker(worker.index)), 1);

@@ -36,7 +36,6 @@ mod stdio;
 
 #[allow(unsafe_code, reason = "wasmtime's memory traits are unsafe; see the module head")]
 mod memory;
-#[allow(unsafe_code, reason = "loading compiled code is unsafe; see module::artifact")]
 mod module;
 mod sched;
 

@@ -78,6 +78,7 @@ impl Drop for Blocked<'_> {
 pub(crate) struct LocalPools(Vec<LocalPool>);
 
 #[derive(Default)]
+#[allow(clippy::vec_box, reason = "faaslets move between pools and tasks; a pointer moves cheaply")]
 struct LocalPool {
     clean: Vec<Box<Faaslet>>,
     unproven: Vec<Box<Faaslet>>,

@@ -118,7 +118,8 @@ impl Runtime {
         let engine = engine(&config, creator.clone(), &*stdio)?;
         let linker = crate::hostcalls::linker(&engine)?;
         let id = sched::reserve_rank();
-        let cpus = if config.cpus.len() >= config.threads { config.cpus.clone() } else { Vec::new() };
+        let cpus =
+            if config.cpus.len() >= config.threads { config.cpus.clone() } else { Vec::new() };
         let scheduler = Scheduler::new(id, config.threads.max(1), cpus, timers.handle().clone())?;
         let stats = Arc::new(Stats::new(scheduler.threads()));
         let monitor = Arc::new(Monitor::default());
@@ -143,7 +144,9 @@ impl Runtime {
             main_failure: Mutex::default(),
         });
         sched::announce_rank(&rank);
-        monitor.start(Arc::downgrade(&rank), rank.config.timeout.is_some()).map_err(io("starting the monitor thread"))?;
+        monitor
+            .start(Arc::downgrade(&rank), rank.config.timeout.is_some())
+            .map_err(io("starting the monitor thread"))?;
         Ok(Self { rank, started: Mutex::default(), seconds: Mutex::new(0.0), _timers: timers })
     }
 
@@ -225,7 +228,9 @@ impl Runtime {
     #[must_use]
     pub fn report(&self) -> Report {
         let functions = self.rank.functions.read();
-        let reason = |f: &Arc<Function>| f.info.unresettable.as_ref().map(|why| format!("{}: {why}", f.title()));
+        let reason = |f: &Arc<Function>| {
+            f.info.unresettable.as_ref().map(|why| format!("{}: {why}", f.title()))
+        };
         let (state_bytes, state_bytes_most) = self.rank.state.arena_bytes();
         Report {
             unresettable: functions.by_id.iter().filter_map(reason).collect(),
@@ -307,7 +312,9 @@ impl Rank {
     /// Ends a call that never ran.
     pub(crate) fn finish_unstarted(&self, call: Ready, outcome: &Outcome) {
         self.report_failure(call, outcome);
-        self.with_free_slots(|free| self.calls.complete(free, call.slot, outcome.code(), Vec::new()));
+        self.with_free_slots(|free| {
+            self.calls.complete(free, call.slot, outcome.code(), Vec::new())
+        });
     }
 
     /// Says on stderr why a call failed; awaiting it gives only a number.

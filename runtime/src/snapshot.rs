@@ -45,7 +45,9 @@ impl Drop for Snapshot {
 
 impl Snapshot {
     /// Copies a memory into a sealed image.
-    pub(crate) fn image_of(memory: &GuestMemory) -> Result<(Arc<Image>, ByteView), mobula_shm::Error> {
+    pub(crate) fn image_of(
+        memory: &GuestMemory,
+    ) -> Result<(Arc<Image>, ByteView), mobula_shm::Error> {
         let len = PageBytes::round_up(memory.size()).unwrap_or(PageBytes::ZERO);
         let bytes = memory.bytes().sub(0, memory.size())?;
         let image = Arc::new(Image::create("mobula-snapshot", len, &bytes)?);

@@ -124,11 +124,20 @@ pub(crate) struct Reserved(Mapping);
 impl Reserved {
     pub(crate) fn new(len: PageBytes) -> Result<Self> {
         let flags = MapFlags::MAP_PRIVATE | MapFlags::MAP_ANONYMOUS | MapFlags::MAP_NORESERVE;
-        Ok(Self(Mapping::new(len.get(), ProtFlags::PROT_NONE, flags, None)?))
+        let reserved = Self(Mapping::new(len.get(), ProtFlags::PROT_NONE, flags, None)?);
+        reserved.refuse_huge(PageBytes::ZERO, len);
+        Ok(reserved)
     }
 
     pub(crate) fn base(&self) -> NonNull<u8> {
         self.0.base
+    }
+
+    /// Keeps the kernel from making huge pages of private memory behind our back: that would bring
+    /// pages in without a fault, and whoever counts faults would not notice.
+    fn refuse_huge(&self, at: PageBytes, len: PageBytes) {
+        // A kernel without huge pages refuses the advice; it has nothing to refrain from.
+        let _ = self.advise(at, len, MmapAdvise::MADV_NOHUGEPAGE);
     }
 
     /// Replaces a part, whatever was there.
@@ -146,7 +155,11 @@ impl Reserved {
         // SAFETY: `span` checked that the range lies within this reservation.
         let mapped = unsafe { mmap(Some(start), bytes, prot, flags | MapFlags::MAP_FIXED, file) };
         let what = || format!("{len} at +{:#x} (limit: vm.max_map_count)", at.get());
-        mapped.map(drop).map_err(|errno| Error::sys("mmap", what())(errno))
+        mapped.map(drop).map_err(|errno| Error::sys("mmap", what())(errno))?;
+        if !matches!(with, Content::Shared(..)) {
+            self.refuse_huge(at, len);
+        }
+        Ok(())
     }
 
     /// Makes a part readable and writable and keeps its content.

@@ -16,11 +16,16 @@ pub(super) fn add(linker: &mut Linker<Host>) -> Result<()> {
     linker.func_wrap(env, abi::READ_INPUT, |caller: Caller<'_, Host>, ptr: u32, len: i32| {
         read_input(&caller, ptr, len).map_err(named(abi::READ_INPUT))
     })?;
-    linker.func_wrap(env, abi::WRITE_OUTPUT, |mut caller: Caller<'_, Host>, ptr: u32, len: i32| {
-        let output = payload(&caller, ptr, len, "the output").map_err(named(abi::WRITE_OUTPUT))?;
-        caller.data_mut().call.output = output;
-        Ok(())
-    })?;
+    linker.func_wrap(
+        env,
+        abi::WRITE_OUTPUT,
+        |mut caller: Caller<'_, Host>, ptr: u32, len: i32| {
+            let output =
+                payload(&caller, ptr, len, "the output").map_err(named(abi::WRITE_OUTPUT))?;
+            caller.data_mut().call.output = output;
+            Ok(())
+        },
+    )?;
     linker.func_wrap(env, abi::GET_IDX, |caller: Caller<'_, Host>| caller.data().call.entry)?;
     linker.func_wrap(env, abi::GET_CONF_FLAG, |caller: Caller<'_, Host>, ptr: u32| {
         let flag = key(&caller, ptr).map_err(named(abi::GET_CONF_FLAG))?;
@@ -47,12 +52,16 @@ pub(super) fn add(linker: &mut Linker<Host>) -> Result<()> {
 
 fn add_awaits(linker: &mut Linker<Host>) -> Result<()> {
     let env = abi::MODULE;
-    linker.func_wrap_async(env, abi::AWAIT_CALL, |mut caller: Caller<'_, Host>, (id,): (u32,)| {
-        Box::new(async move {
-            let slot = await_child(&mut caller, id).await.map_err(named(abi::AWAIT_CALL))?;
-            Ok(close_child(&mut caller, id, slot))
-        })
-    })?;
+    linker.func_wrap_async(
+        env,
+        abi::AWAIT_CALL,
+        |mut caller: Caller<'_, Host>, (id,): (u32,)| {
+            Box::new(async move {
+                let slot = await_child(&mut caller, id).await.map_err(named(abi::AWAIT_CALL))?;
+                Ok(close_child(&mut caller, id, slot))
+            })
+        },
+    )?;
     linker.func_wrap_async(
         env,
         abi::AWAIT_CALL_OUTPUT,

@@ -86,10 +86,14 @@ fn add_windows(linker: &mut Linker<Host>) -> Result<()> {
             run(&mut caller).map_err(named(abi::READ_STATE_OFFSET_PTR))
         },
     )?;
-    linker.func_wrap(env, abi::FLAG_STATE_DIRTY, |caller: Caller<'_, Host>, k: u32, total: i32| {
-        let run = || Ok(value(&caller, k, total)?.mark_dirty(0, total.into())?);
-        run().map_err(named(abi::FLAG_STATE_DIRTY))
-    })?;
+    linker.func_wrap(
+        env,
+        abi::FLAG_STATE_DIRTY,
+        |caller: Caller<'_, Host>, k: u32, total: i32| {
+            let run = || Ok(value(&caller, k, total)?.mark_dirty(0, total.into())?);
+            run().map_err(named(abi::FLAG_STATE_DIRTY))
+        },
+    )?;
     linker.func_wrap(
         env,
         abi::FLAG_STATE_OFFSET_DIRTY,
@@ -328,7 +332,8 @@ async fn lock(caller: &mut Caller<'_, Host>, k: u32, mode: Mode) -> Result<()> {
 fn unlock(caller: &mut Caller<'_, Host>, k: u32, mode: Mode) -> Result<()> {
     let lock = lock_of(caller, k, mode)?;
     let call = &mut caller.data_mut().call;
-    let held = |(held, m): &(Arc<crate::state::KeyLock>, Mode)| Arc::ptr_eq(held, &lock) && *m == mode;
+    let held =
+        |(held, m): &(Arc<crate::state::KeyLock>, Mode)| Arc::ptr_eq(held, &lock) && *m == mode;
     let Some(me) = call.slot else { bail!("the proto-function cannot hold locks") };
     lock.release(me, mode)?;
     if let Some(at) = call.locks.iter().position(held) {

@@ -56,7 +56,8 @@ impl GuestMemory {
         #[allow(unsafe_code, reason = "see JUSTIFICATION")]
         // SAFETY: the reservation is that long, stays mapped as long as the Arc that the view keeps,
         // and `check` admits only ranges below `size`, which are accessible.
-        let bytes = unsafe { ByteView::from_raw(reservation.base(), capacity, reservation.clone()) };
+        let bytes =
+            unsafe { ByteView::from_raw(reservation.base(), capacity, reservation.clone()) };
         Ok(Self { reservation, bytes, size: AtomicUsize::new(0), accessible: AtomicUsize::new(0) })
     }
 
@@ -115,7 +116,11 @@ impl GuestMemory {
     }
 
     /// Reads up to the first NUL, at most `max` bytes plus the NUL; `None` when there is no NUL.
-    pub(crate) fn read_c_string(&self, ptr: u32, max: usize) -> Result<Option<Vec<u8>>, OutOfBounds> {
+    pub(crate) fn read_c_string(
+        &self,
+        ptr: u32,
+        max: usize,
+    ) -> Result<Option<Vec<u8>>, OutOfBounds> {
         let size = self.size();
         let room = size.saturating_sub(ptr as usize);
         if room == 0 {
@@ -123,9 +128,11 @@ impl GuestMemory {
         }
         let mut buf = [0u8; 256];
         let n = room.min(max + 1).min(buf.len());
-        self.bytes
-            .copy_out(ptr as usize, &mut buf[..n])
-            .map_err(|_| OutOfBounds { ptr, len: n, size })?;
+        self.bytes.copy_out(ptr as usize, &mut buf[..n]).map_err(|_| OutOfBounds {
+            ptr,
+            len: n,
+            size,
+        })?;
         Ok(buf[..n].iter().position(|&b| b == 0).map(|end| buf[..end].to_vec()))
     }
 

@@ -135,7 +135,11 @@ impl Windows {
     }
 
     /// Unmaps the windows that `call` has not used and makes them holes.
-    pub(crate) fn evict_unused(&mut self, memory: &GuestMemory, call: u64) -> Result<(), mobula_shm::Error> {
+    pub(crate) fn evict_unused(
+        &mut self,
+        memory: &GuestMemory,
+        call: u64,
+    ) -> Result<(), mobula_shm::Error> {
         let mut kept = Vec::with_capacity(self.open.len());
         for window in std::mem::take(&mut self.open) {
             if window.used_in == call || window.pinned {

@@ -366,7 +366,8 @@ mod tests {
         assert!(info(drops).unresettable.unwrap().contains("data segment"));
         let start = r#"(module (memory 1) (data $d "x") (func $s data.drop $d) (start $s))"#;
         assert_eq!(info(start).unresettable, None);
-        let table = r#"(module (table 1 funcref) (func (table.set (i32.const 0) (ref.null func))))"#;
+        let table =
+            r#"(module (table 1 funcref) (func (table.set (i32.const 0) (ref.null func))))"#;
         assert!(info(table).unresettable.unwrap().contains("table"));
     }
 

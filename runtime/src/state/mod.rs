@@ -124,7 +124,8 @@ impl Shared {
         if let Some(arena) = self.arena.get() {
             return Ok(arena);
         }
-        let options = ArenaOptions { capacity: Arena::default_capacity()?, numa_node: self.numa_node };
+        let options =
+            ArenaOptions { capacity: Arena::default_capacity()?, numa_node: self.numa_node };
         let arena = Arena::create_private(options)?;
         Ok(self.arena.get_or_init(|| arena))
     }

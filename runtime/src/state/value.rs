@@ -29,7 +29,8 @@ impl Value {
         let chunks = ChunkCount::for_bytes(len).ok_or_else(too_long)?;
         let bitmap = arena.alloc(Bitmap::bytes_for(chunks).max(1) as u64, Alignment::Chunk)?;
         let used = usize::try_from(len).map_err(|_| too_long())?;
-        let bytes = data.as_ref().map_or_else(|| bitmap.view().sub(0, 0), |d| d.view().sub(0, used))?;
+        let bytes =
+            data.as_ref().map_or_else(|| bitmap.view().sub(0, 0), |d| d.view().sub(0, used))?;
         Ok(Self {
             id: shared.next_value.fetch_add(1, Ordering::Relaxed),
             key: key.into(),

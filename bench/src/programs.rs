@@ -1,0 +1,130 @@
+//! Building and running the programs that are measured, each in its own process.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+/// Where everything is.
+#[derive(Debug)]
+pub struct Place {
+    /// Directory of the binaries `mobula` and `mobula-flights`.
+    bin: PathBuf,
+    /// Top of the source tree.
+    root: PathBuf,
+    /// Where guests and peers are built.
+    out: PathBuf,
+}
+
+impl Place {
+    /// Binaries beside this one, sources where it was built.
+    ///
+    /// # Errors
+    /// When `mobula` is not there or the output directory cannot be made.
+    pub fn find() -> Result<Self> {
+        let exe = std::env::current_exe()?;
+        let bin = exe.parent().context("the executable has a directory")?.to_owned();
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("bench/ has a parent")?;
+        let out = bin.parent().unwrap_or(&bin).join("bench");
+        std::fs::create_dir_all(&out).with_context(|| format!("making {}", out.display()))?;
+        if !bin.join("mobula").is_file() {
+            bail!("{} has no mobula; run cargo build --release first", bin.display());
+        }
+        Ok(Self { bin, root: root.to_owned(), out })
+    }
+
+    /// A file that benchmarks make.
+    #[must_use]
+    pub fn out(&self, name: &str) -> PathBuf {
+        self.out.join(name)
+    }
+
+    /// A file of the source tree.
+    #[must_use]
+    pub fn source(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
+    /// A command for one of the project's binaries.
+    #[must_use]
+    pub fn binary(&self, name: &str) -> Command {
+        Command::new(self.bin.join(name))
+    }
+
+    /// Compiles a guest from a path below the source tree.
+    ///
+    /// # Errors
+    /// When there is no toolchain or the compiler refuses.
+    pub fn guest(&self, source: &str) -> Result<PathBuf> {
+        let source = self.source(source);
+        let name = source.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let wasm = self.out(&format!("{name}.wasm"));
+        let cxx = source.extension().is_some_and(|ext| ext == "cpp");
+        let mut command = self.binary("mobula");
+        command.args(if cxx { ["c++", "-std=c++20"] } else { ["cc", "-std=gnu11"] });
+        output(command.arg("-o").arg(&wasm).arg(&source))?;
+        output(self.binary("mobula").arg("compile").arg(&wasm))?;
+        Ok(wasm)
+    }
+
+    /// Compiles a native peer; `None` where there is no compiler for it.
+    ///
+    /// # Errors
+    /// When the compiler is there and refuses.
+    pub fn peer(&self, source: &str) -> Result<Option<PathBuf>> {
+        let source = self.source(source);
+        let compiler = if source.extension().is_some_and(|e| e == "cpp") { "c++" } else { "cc" };
+        if Command::new(compiler).arg("--version").output().is_err() {
+            return Ok(None);
+        }
+        let program = self.out(&source.file_stem().unwrap_or_default().to_string_lossy());
+        let mut command = Command::new(compiler);
+        command.args(["-O3", "-march=native", "-funroll-loops", "-fopenmp", "-o"]);
+        output(command.arg(&program).arg(&source))?;
+        Ok(Some(program))
+    }
+
+    /// `mobula run --threads N …`.
+    #[must_use]
+    pub fn run(&self, threads: usize) -> Command {
+        let mut command = self.binary("mobula");
+        command.args(["run", "--threads", &threads.to_string()]);
+        command
+    }
+}
+
+/// Runs a command to its end and returns what it printed.
+///
+/// # Errors
+/// When it cannot be started or fails; with what it said on stderr.
+pub fn output(command: &mut Command) -> Result<String> {
+    let what = command.get_program().to_string_lossy().into_owned();
+    let done = command.output().with_context(|| format!("starting {what}"))?;
+    if !done.status.success() {
+        bail!("{what} failed ({}): {}", done.status, String::from_utf8_lossy(&done.stderr).trim());
+    }
+    Ok(String::from_utf8_lossy(&done.stdout).into_owned())
+}
+
+/// Runs a command and calls `at` with each line it prints and its process id, while it runs.
+///
+/// # Errors
+/// When it cannot be started or fails.
+pub fn watch(command: &mut Command, mut at: impl FnMut(&str, u32)) -> Result<()> {
+    let mut child = command.stdout(Stdio::piped()).spawn().context("starting mobula")?;
+    let out = child.stdout.take().context("its output is a pipe")?;
+    for line in BufReader::new(out).lines() {
+        at(&line?, child.id());
+    }
+    let status = child.wait()?;
+    if status.success() { Ok(()) } else { bail!("mobula failed: {status}") }
+}
+
+/// A field of `/proc/PID/status`, in KiB; 0 when it is not there.
+#[must_use]
+pub fn status_kib(pid: u32, field: &str) -> f64 {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+    line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0.0)
+}

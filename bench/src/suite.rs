@@ -1,0 +1,279 @@
+//! The benchmarks: what each runs, and beside what.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::measure::{Row, Samples, rows};
+use crate::programs::{Place, output, status_kib, watch};
+
+/// A benchmark by name.
+#[derive(Debug, Clone, Copy)]
+pub struct Bench {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// What it measures, beside what.
+    pub about: &'static str,
+    run: fn(&Setting) -> Result<Vec<Row>>,
+}
+
+/// How to run them.
+#[derive(Debug)]
+pub struct Setting {
+    /// Where programs are.
+    pub place: Place,
+    /// Repetitions of each pair of processes.
+    pub rounds: usize,
+    /// Worker threads of "all threads".
+    pub threads: usize,
+}
+
+/// All benchmarks.
+pub const ALL: &[Bench] = &[
+    Bench {
+        name: "chain-noop",
+        about: "fan-out of 1000 empty isolated calls, ns each (peer: OpenMP task)",
+        run: chain_noop,
+    },
+    Bench { name: "chain-one", about: "chain and await of one call, ns", run: chain_one },
+    Bench { name: "reset", about: "a call that writes to n pages, reset included, ns", run: reset },
+    Bench {
+        name: "window-read",
+        about: "sum over a window, GB/s (peer: native on the same bytes)",
+        run: |s| window(s, "window-read", "read"),
+    },
+    Bench {
+        name: "window-triad",
+        about: "triad over a window, GB/s (peer: native on the same bytes)",
+        run: |s| window(s, "window-triad", "triad"),
+    },
+    Bench { name: "window-map", about: "opening 1 MiB windows, ns and system calls", run: map },
+    Bench { name: "proto", about: "proto-function: first and later calls", run: proto },
+    Bench {
+        name: "live-faaslets",
+        about: "10,000 suspended at once: memory of each, KiB",
+        run: live_faaslets,
+    },
+    Bench {
+        name: "sgd",
+        about: "HOGWILD SGD on the flights, s an epoch (peer: C++ with OpenMP)",
+        run: sgd,
+    },
+];
+
+impl Bench {
+    /// Builds what it needs and measures.
+    ///
+    /// # Errors
+    /// When a program cannot be built or run, or gives a wrong answer.
+    pub fn run(&self, setting: &Setting) -> Result<Vec<Row>> {
+        (self.run)(setting).with_context(|| format!("benchmark {}", self.name))
+    }
+}
+
+fn same(metric: &str) -> String {
+    metric.to_owned()
+}
+
+fn chain_noop(s: &Setting) -> Result<Vec<Row>> {
+    let (guest, peer) =
+        (s.place.guest("bench/guests/calls.c")?, s.place.peer("bench/peers/omp_task.c")?);
+    let (mut ours, mut theirs) = (Samples::default(), Samples::default());
+    let teams = [("call-1-thread", 1), ("call-all-threads", s.threads)];
+    for _ in 0..s.rounds {
+        for (metric, threads) in teams {
+            let run = output(s.place.run(threads).arg(&guest).args(["--", "1000", "100"]))?;
+            ours.add_output(&run, |_| metric.to_owned());
+            // A team of one runs tasks inline and makes none: two threads are the least.
+            let team = s.threads.max(2).to_string();
+            if let Some(peer) = &peer {
+                let mut command = Command::new(peer);
+                let run = output(command.args(["1000", "100"]).env("OMP_NUM_THREADS", team))?;
+                theirs.add_output(&run, |_| metric.to_owned());
+            }
+        }
+        if let Some(peer) = &peer {
+            let mut command = Command::new(peer);
+            let run = output(command.args(["1000", "100"]).env("OMP_NUM_THREADS", "1"))?;
+            ours.add_output(&run, |_| "openmp-inline-1-thread".to_owned());
+        }
+    }
+    Ok(rows("chain-noop", &ours, peer.as_ref().map(|_| ("openmp-task", &theirs))))
+}
+
+fn chain_one(s: &Setting) -> Result<Vec<Row>> {
+    let guest = s.place.guest("bench/guests/calls.c")?;
+    let mut ours = Samples::default();
+    for _ in 0..s.rounds {
+        for (metric, threads) in [("call-1-thread", 1), ("call-all-threads", s.threads)] {
+            let run = output(s.place.run(threads).arg(&guest).args(["--", "1", "100"]))?;
+            ours.add_output(&run, |_| metric.to_owned());
+        }
+    }
+    Ok(rows("chain-one", &ours, None))
+}
+
+fn reset(s: &Setting) -> Result<Vec<Row>> {
+    let guest = s.place.guest("bench/guests/reset.c")?;
+    let mut ours = Samples::default();
+    for _ in 0..s.rounds {
+        ours.add_output(&output(s.place.run(1).arg(&guest).args(["--", "50"]))?, same);
+    }
+    Ok(rows("reset", &ours, None))
+}
+
+/// Bytes that both sides read: three arrays of 128 MiB.
+const STREAM_BYTES: usize = 384 << 20;
+
+fn window(s: &Setting, bench: &str, metric: &str) -> Result<Vec<Row>> {
+    let guest = s.place.guest("bench/guests/window.c")?;
+    let peer = s.place.peer("bench/peers/window_native.c")?;
+    let file = doubles(&s.place)?;
+    let (mut ours, mut theirs) = (Samples::default(), Samples::default());
+    for _ in 0..s.rounds {
+        let state = format!("demo/bytes={}", file.display());
+        let run = output(s.place.run(1).arg(&guest).args(["--state", &state, "--", "6"]))?;
+        ours.add_output(&run, same);
+        if let Some(peer) = &peer {
+            let native = output(Command::new(peer).arg(&file).arg("6"))?;
+            theirs.add_output(&native, same);
+            let check =
+                |text: &str| text.lines().find(|l| l.starts_with("check")).map(str::to_owned);
+            ensure!(check(&run) == check(&native), "guest and peer add up to different sums");
+        }
+    }
+    std::fs::remove_file(&file)?;
+    ours.0.retain(|name, _| name == metric);
+    Ok(rows(bench, &ours, peer.as_ref().map(|_| ("native", &theirs))))
+}
+
+fn doubles(place: &Place) -> Result<PathBuf> {
+    let file = place.out("doubles.bin");
+    let values = (0..STREAM_BYTES / 8).map(|i| (i % 1000) as f64 * 0.5);
+    let bytes: Vec<u8> = values.flat_map(f64::to_le_bytes).collect();
+    std::fs::write(&file, bytes).with_context(|| format!("writing {}", file.display()))?;
+    Ok(file)
+}
+
+fn map(s: &Setting) -> Result<Vec<Row>> {
+    let guest = s.place.guest("bench/guests/map.c")?;
+    let mut ours = Samples::default();
+    for _ in 0..s.rounds {
+        ours.add_output(&output(s.place.run(1).arg(&guest).args(["--", "50"]))?, same);
+    }
+    if Command::new("strace").arg("-V").output().is_ok() {
+        let few = system_calls(s, &guest, 20)?;
+        let many = system_calls(s, &guest, 220)?;
+        // 200 calls more, each opening 100 windows; also what chaining itself costs is in it.
+        ours.add("warm-syscalls-per-window", "calls", (many - few).max(0.0) / (200.0 * 100.0));
+    }
+    Ok(rows("window-map", &ours, None))
+}
+
+/// Mapping calls that a run with warm windows only makes, in all threads.
+fn system_calls(s: &Setting, guest: &Path, repetitions: u32) -> Result<f64> {
+    let log = s.place.out("strace.log");
+    let mut command = Command::new("strace");
+    command.args(["-f", "-e", "trace=%memory", "-o"]).arg(&log);
+    command.arg(s.place.binary("mobula").get_program()).args(["run", "--threads", "1"]);
+    output(command.arg(guest).args(["--", &repetitions.to_string(), "2"]))?;
+    Ok(std::fs::read_to_string(&log)?.lines().filter(|line| line.contains('(')).count() as f64)
+}
+
+fn proto(s: &Setting) -> Result<Vec<Row>> {
+    let guest = s.place.guest("bench/guests/proto.c")?;
+    let mut ours = Samples::default();
+    for _ in 0..s.rounds {
+        let start = std::time::Instant::now();
+        let run = output(s.place.run(1).arg(&guest).args(["--", "0"]))?;
+        ours.add("first-call-whole-process", "ns", start.elapsed().as_secs_f64() * 1e9);
+        drop(run);
+        ours.add_output(&output(s.place.run(1).arg(&guest))?, same);
+    }
+    Ok(rows("proto", &ours, None))
+}
+
+fn live_faaslets(s: &Setting) -> Result<Vec<Row>> {
+    const COUNT: f64 = 10_000.0;
+    let guest = s.place.guest("bench/guests/live.c")?;
+    let mut ours = Samples::default();
+    for _ in 0..s.rounds.min(3) {
+        let mut before = (0.0, 0.0);
+        watch(s.place.run(s.threads).arg(&guest), |line, pid| {
+            let now = (status_kib(pid, "RssAnon"), status_kib(pid, "VmPTE"));
+            if line == "before" {
+                before = now;
+            } else if line.starts_with("suspended") {
+                ours.add("resident", "KiB", (now.0 - before.0) / COUNT);
+                ours.add("page-tables", "KiB", (now.1 - before.1) / COUNT);
+            }
+        })?;
+    }
+    ensure!(!ours.0.is_empty(), "the guest never said that all calls were suspended");
+    Ok(rows("live-faaslets", &ours, None))
+}
+
+fn sgd(s: &Setting) -> Result<Vec<Row>> {
+    let guest = s.place.guest("guest-lib/examples/sgd/sgd.cpp")?;
+    let peer = s.place.peer("bench/peers/sgd_openmp.cpp")?;
+    let data = flights(&s.place)?;
+    let state = |name: &str| format!("demo/{name}={}", data.join(format!("{name}.bin")).display());
+    let result = s.place.out("sgd-result.json");
+    let (mut ours, mut theirs) = (Samples::default(), Samples::default());
+    let guest_run = |threads: usize, workers: usize| {
+        let mut command = s.place.run(threads);
+        command.arg(&guest).args(["--state", &state("train"), "--state", &state("test")]);
+        command.arg("--output").arg(&result).args(["--", "--quiet", "--workers"]);
+        command.arg(workers.to_string());
+        command
+    };
+    for _ in 0..s.rounds {
+        for (metric, threads) in [("epoch-1-thread", 1), ("epoch-all-threads", s.threads)] {
+            output(&mut guest_run(threads, threads))?;
+            add_epochs(&mut ours, metric, &result)?;
+            if let Some(peer) = &peer {
+                let mut command = Command::new(peer);
+                command.arg("--train").arg(data.join("train.bin"));
+                command.arg("--test").arg(data.join("test.bin"));
+                output(command.args(["--workers", &threads.to_string(), "--result"]).arg(&result))?;
+                add_epochs(&mut theirs, metric, &result)?;
+            }
+        }
+    }
+    for workers in [1, 8] {
+        let mut most = 0.0f64;
+        let mut command = guest_run(s.threads, workers);
+        let mut child = command.stdout(std::process::Stdio::null()).spawn()?;
+        while child.try_wait()?.is_none() {
+            most = most.max(status_kib(child.id(), "VmHWM"));
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+        ours.add(&format!("peak-memory-{workers}-workers"), "KiB", most);
+    }
+    Ok(rows("sgd", &ours, peer.as_ref().map(|_| ("openmp", &theirs))))
+}
+
+/// Training time of each epoch but the first, which pays for first touches.
+fn add_epochs(samples: &mut Samples, metric: &str, result: &Path) -> Result<()> {
+    let result: serde_json::Value = serde_json::from_slice(&std::fs::read(result)?)?;
+    let epochs = result["epochs"].as_array().context("the result has epochs")?;
+    for epoch in &epochs[1..] {
+        samples.add(metric, "s", epoch["seconds"].as_f64().context("an epoch has seconds")?);
+    }
+    Ok(())
+}
+
+/// The prepared flights, made if they are not there.
+fn flights(place: &Place) -> Result<PathBuf> {
+    let root = std::env::var_os("MOBULA_DATA").map(PathBuf::from);
+    let root = root.unwrap_or_else(|| place.out("../data"));
+    let data = root.join("flights");
+    if !data.join("meta.json").is_file() {
+        let mut fetch = Command::new(place.source("bench/data/fetch-flights"));
+        let archive = output(fetch.arg(&root))?;
+        let mut prepare = place.binary("mobula-flights");
+        output(prepare.args(["prepare", "--sdist", archive.trim(), "--out"]).arg(&data))?;
+    }
+    Ok(data)
+}
