@@ -90,7 +90,10 @@ fn chain_noop(s: &Setting) -> Result<Vec<Row>> {
             if let Some(peer) = &peer {
                 let mut command = Command::new(peer);
                 let run = output(command.args(["1000", "100"]).env("OMP_NUM_THREADS", team))?;
-                theirs.add_output(&run, |_| metric.to_owned());
+                // One peer for both: a task costs what it costs a team that makes tasks.
+                for (metric, _) in teams {
+                    theirs.add_output(&run, |_| metric.to_owned());
+                }
             }
         }
         if let Some(peer) = &peer {

@@ -11,7 +11,7 @@
 //! together); a dropped waiter leaves the queue or gives its grant back; the word in shared memory is
 //! held exactly while `holders` is not empty.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -107,7 +107,7 @@ impl Waits {
         awaits: &dyn Fn(Holder) -> Option<Holder>,
     ) -> Option<(Holder, Arc<KeyLock>)> {
         let waiting = self.waiting.lock();
-        let mut seen = vec![from];
+        let mut seen = HashSet::from([from]);
         let mut stack = vec![(from, None::<(Holder, Arc<KeyLock>)>)];
         while let Some((call, victim)) = stack.pop() {
             let (next, victim) = match waiting.get(&call) {
@@ -118,8 +118,7 @@ impl Waits {
                 if holder == from {
                     return victim;
                 }
-                if !seen.contains(&holder) {
-                    seen.push(holder);
+                if seen.insert(holder) {
                     stack.push((holder, victim.clone()));
                 }
             }
@@ -187,14 +186,15 @@ impl KeyLock {
         Ok(Self { key: key.into(), word, shared: shared.clone(), inner: Mutex::default() })
     }
 
-    /// Who keeps `call` waiting: the holders, and who queued before it. Nobody once it was granted.
+    /// Who keeps `call` waiting: the holders; nobody once it was granted. Who queued before it waits
+    /// for the same holders and for nobody else.
     fn blockers(&self, call: Holder) -> Vec<Holder> {
         let inner = self.inner.lock();
         let queued = |w: &Waiter| w.call == call && w.is_queued();
-        let Some(at) = inner.queue.iter().position(queued) else { return Vec::new() };
-        let before = inner.queue.iter().take(at).filter(|w| w.is_queued()).map(|w| w.call);
-        let holders = inner.writer.into_iter().chain(inner.readers.iter().copied());
-        holders.chain(before).collect()
+        if !inner.queue.iter().any(queued) {
+            return Vec::new();
+        }
+        inner.writer.into_iter().chain(inner.readers.iter().copied()).collect()
     }
 
     /// Acquires the lock for `call`, suspending while others hold it.
