@@ -100,6 +100,11 @@ fn chain_noop(s: &Setting) -> Result<Vec<Row>> {
             let mut command = Command::new(peer);
             let run = output(command.args(["1000", "100"]).env("OMP_NUM_THREADS", "1"))?;
             ours.add_output(&run, |_| "openmp-inline-1-thread".to_owned());
+            // libgomp queues 64 tasks a thread and runs the rest inline: fewer are all queued.
+            let mut command = Command::new(peer);
+            let team = s.threads.max(2).to_string();
+            let run = output(command.args(["100", "1000"]).env("OMP_NUM_THREADS", team))?;
+            ours.add_output(&run, |_| "openmp-queued-task".to_owned());
         }
     }
     Ok(rows("chain-noop", &ours, peer.as_ref().map(|_| ("openmp-task", &theirs))))

@@ -304,6 +304,11 @@ impl Faaslet {
         self.lifecycle == Lifecycle::Dirty && self.snapshot.is_some()
     }
 
+    /// Address space of the windows that are mapped.
+    pub(crate) fn window_bytes(&self) -> usize {
+        self.store.data().memory.as_ref().map_or(0, |side| side.windows.bytes())
+    }
+
     /// Pages that every reset copies.
     pub(crate) fn known_pages(&self) -> usize {
         self.store.data().memory.as_ref().map_or(0, |side| side.known.pages())

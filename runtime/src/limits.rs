@@ -24,6 +24,9 @@ pub const KEPT_WINDOWS: usize = 64;
 pub const GAP_BYTES: usize = 16 << 20;
 /// Restored pages up to which a function's faaslets are verified in batches.
 pub const LIGHT_PAGES: usize = 16;
+/// Windows up to which a function's faaslets are verified in batches; with more, every faaslet of
+/// the batch would have to map and touch them, which costs more than a look.
+pub const LIGHT_WINDOW_BYTES: usize = 1 << 20;
 /// Faaslets of one function and thread that may wait for one common check of the fault counter.
 pub const BATCH: usize = 16;
 /// Restored bytes above which discarding (and faulting in again) is cheaper than copying.

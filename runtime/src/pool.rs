@@ -113,7 +113,9 @@ impl LocalPool {
         if let Some(faaslet) = self.clean.pop() {
             return Some(faaslet);
         }
-        let heavy = self.unproven.first().is_some_and(|f| f.known_pages() > limits::LIGHT_PAGES);
+        let heavy = self.unproven.first().is_some_and(|f| {
+            f.known_pages() > limits::LIGHT_PAGES || f.window_bytes() > limits::LIGHT_WINDOW_BYTES
+        });
         // A batch is worth its memory only for a function that is called often and lightly.
         let batch = if heavy { 1 } else { (1 + self.calls / 64).min(limits::BATCH) };
         let may_grow = self.unproven.len() < batch && rank.gate.live() < rank.gate.limit();
@@ -121,6 +123,10 @@ impl LocalPool {
             return None;
         }
         self.prove_all(rank, local);
+        if heavy {
+            // The one used longest has most of its windows mapped already.
+            self.clean.reverse();
+        }
         self.clean.pop()
     }
 

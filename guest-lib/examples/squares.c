@@ -1,0 +1,22 @@
+/* squares.c: main fans out 100 calls; each squares its input in a fresh memory and adds the result
+ * to a counter that all of them share. */
+#include <faasm/faasm.h>
+#include <stdio.h>
+
+FAASM_FUNC(square, 1)
+{
+    int x = 0;
+    faasmGetInput(BYTES(&x), sizeof x);
+    long* total = (long*)faasmReadStatePtr("total", sizeof(long));
+    __atomic_add_fetch(total, x * x, __ATOMIC_SEQ_CST);
+    return 0;
+}
+
+FAASM_MAIN_FUNC()
+{
+    unsigned int ids[100], failed = 0;
+    for (int i = 0; i < 100; i++) ids[i] = faasmChainThisInput(1, BYTES(&i), sizeof i);
+    for (int i = 0; i < 100; i++) failed |= faasmAwaitCall(ids[i]);
+    printf("sum of squares: %ld\n", *(long*)faasmReadStatePtr("total", sizeof(long)));
+    return failed != 0;
+}
