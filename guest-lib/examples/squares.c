@@ -1,3 +1,7 @@
+// compile: mobula cc -o squares.wasm squares.c
+// run: mobula run squares.wasm
+// expect: sum of squares: 328350
+// exit: 0
 /* squares.c: main fans out 100 calls; each squares its input in a fresh memory and adds the result
  * to a counter that all of them share. */
 #include <faasm/faasm.h>

@@ -2,6 +2,29 @@
 //!
 //! Names are Faasm's where Faasm has the function (`__faasm_*`), new ones are `__mobula_*`. All
 //! parameters and results are 32-bit integers; pointers and lengths are bytes of the guest's memory.
+//! Keys and names are NUL-terminated. A refusal traps the calling guest; only what is listed under
+//! return codes is a value. `include/faasm/host_interface.h` says the same to C.
+//!
+//! # Life of a module
+//!
+//! ```text
+//! once:  start section ─▶ _initialize, or else __mobula_init ─▶ _faasm_zygote ─▶ snapshot
+//! call:  entry 0  = _faasm_func_0, or else __mobula_main, or else _start
+//!        entry n  = _faasm_func_n
+//! ```
+//!
+//! * A command from our headers exports `_start` and `__mobula_main`. Only the latter is called here:
+//!   constructors have run before the snapshot. For other runtimes `_start` is only as good as libc's:
+//!   newer wasi-libc (zig's) runs constructors and destructors in it. That of Debian 12 leaves them to
+//!   export wrappers, which the linker omits because `__mobula_init` names `__wasm_call_ctors` (as it
+//!   must: the wrappers would run all constructors in every call of every entry). There `_start` runs
+//!   main alone, and output still buffered when main returns 0 is lost.
+//! * A reactor from our headers exports `_initialize` and `__mobula_init`. Both run the constructors, the
+//!   first one called does, and `_initialize` is preferred because a library may have put more into it.
+//!   `__mobula_init` after either of the others does nothing.
+//! * `__mobula_main` ends like any main: atexit handlers and destructors run, stdio is written out. The
+//!   other entries and the proto-function only write out stdio.
+//! * `mobula cc` gives a module without main one that traps, so entry 0 exists there too.
 
 /// Import module of every host function.
 pub const MODULE: &str = "env";

@@ -5,7 +5,10 @@
 //!  the user's arguments ─┴▶ command_line() (pure) ─▶ run()      headers: embedded, written to a cache
 //! ```
 //!
-//! The user's arguments come after ours, so that theirs win.
+//! The user's arguments come after ours, so that theirs win; only libraries come last, where linkers
+//! want them. `-mrelaxed-simd` lets the compiler use instructions whose last bit depends on the
+//! machine (a fused or an unfused multiply-add): who needs the same bits everywhere passes
+//! `-mno-relaxed-simd`.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -54,14 +57,19 @@ const TARGET: &str = "wasm32-wasi";
 const CLANG_SUFFIXES: [&str; 9] = ["", "-23", "-22", "-21", "-20", "-19", "-18", "-17", "-16"];
 const SYSROOTS: [&str; 3] = ["/usr", "/usr/share/wasi-sysroot", "/opt/wasi-sysroot"];
 const EMULATIONS: [&str; 4] = ["mman", "signal", "process-clocks", "getpid"];
-/// Stack in the guest's memory, below its data, so that an overflow traps.
-const STACK: [&str; 2] = ["-Wl,-z,stack-size=1048576", "-Wl,--stack-first"];
+const STACK_SIZE: &str = "-Wl,-z,stack-size=1048576";
+/// The stack lies below the data, so that an overflow traps.
+const STACK_FIRST: &str = "-Wl,--stack-first";
 
-const HEADERS: [(&str, &str); 5] = [
+/// Stands in for main where a module has none.
+const NO_MAIN: &str = "no_main.s";
+
+const HEADERS: [(&str, &str); 6] = [
     ("core.h", include_str!("../../guest-lib/include/faasm/core.h")),
     ("faasm.h", include_str!("../../guest-lib/include/faasm/faasm.h")),
     ("host_interface.h", include_str!("../../guest-lib/include/faasm/host_interface.h")),
     ("input.h", include_str!("../../guest-lib/include/faasm/input.h")),
+    (NO_MAIN, include_str!("../../guest-lib/include/faasm/no_main.s")),
     (
         "write_state_from_file.h",
         include_str!("../../guest-lib/include/faasm/write_state_from_file.h"),
@@ -194,17 +202,54 @@ fn command_line(
         line.push(format!("-D_WASI_EMULATED_{name}").into());
     }
     line.extend(["-isystem".into(), include.into()]);
+    let links = links(args);
+    if links {
+        line.extend(link_options(toolchain));
+    }
     line.extend(args.iter().cloned());
-    let only_compiles = ["-c", "-S", "-E", "-fsyntax-only", "-M", "-MM"];
-    if !args.iter().any(|arg| only_compiles.iter().any(|flag| arg == flag)) {
+    if links {
+        if !matches!(toolchain, Toolchain::Zig(_)) {
+            // zig's libc does without a main.
+            let no_main = include.join("faasm").join(NO_MAIN);
+            line.extend(["-x".into(), "assembler".into(), no_main.into()]);
+        }
         // Libraries come after the objects that need them.
         line.extend(EMULATIONS.map(|name| format!("-lwasi-emulated-{name}").into()));
-        line.extend(STACK.map(OsString::from));
-        if let Toolchain::Clang { linker, .. } = toolchain {
-            line.push(format!("-fuse-ld={}", linker.display()).into());
-        }
     }
     line
+}
+
+/// Whether these arguments link something: there are inputs, and nothing says to stop before.
+fn links(args: &[OsString]) -> bool {
+    let stops = ["-c", "-S", "-E", "-fsyntax-only", "-M", "-MM", "--version", "--help"];
+    let with_value = ["-o", "-x", "-I", "-D", "-U", "-L", "-isystem", "-include", "-MF", "-MT"];
+    let mut values = 0;
+    let mut inputs = 0;
+    for arg in args {
+        let option = arg.as_encoded_bytes().starts_with(b"-") && arg != "-";
+        if values > 0 {
+            values -= 1;
+        } else if !option {
+            inputs += 1;
+        } else if stops.iter().any(|flag| arg == flag) {
+            return false;
+        } else if with_value.iter().any(|flag| arg == flag) {
+            values = 1;
+        }
+    }
+    inputs > 0
+}
+
+fn link_options(toolchain: &Toolchain) -> Vec<OsString> {
+    match toolchain {
+        // zig puts the stack first by itself and refuses to be told so.
+        Toolchain::Zig(_) => vec![STACK_SIZE.into()],
+        Toolchain::Clang { linker, .. } => {
+            let linker = format!("-fuse-ld={}", linker.display());
+            vec![STACK_SIZE.into(), STACK_FIRST.into(), linker.into()]
+        }
+        _ => vec![STACK_SIZE.into(), STACK_FIRST.into()],
+    }
 }
 
 /// Writes the embedded headers below the user's cache, once for each version of them.
@@ -252,7 +297,24 @@ mod tests {
         let clang = Toolchain::Clang { suffix, sysroot: "/usr".into(), linker };
         let line = line(&clang, Language::C, &["-O1", "-o", "x.wasm", "x.c"]);
         assert!(line.starts_with("clang-19 --target=wasm32-wasi --sysroot=/usr -O3 "), "{line}");
-        assert!(line.contains(" -isystem /inc -O1 -o x.wasm x.c -lwasi-emulated-mman "), "{line}");
+        let (ours, rest) = line.split_once(" -O1 -o x.wasm x.c ").expect(&line);
+        assert!(ours.contains(" -isystem /inc -Wl,-z,stack-size="), "{line}");
+        assert!(ours.ends_with(" -fuse-ld=/bin/wasm-ld-19"), "{line}");
+        assert!(rest.starts_with("-x assembler /inc/faasm/no_main.s -lwasi-emulated-"), "{line}");
+    }
+
+    #[test]
+    fn zig_places_the_stack_itself() {
+        let line = line(&Toolchain::Zig(vec!["zig".into()]), Language::C, &["x.c"]);
+        assert!(line.contains("stack-size") && !line.contains("stack-first"), "{line}");
+        assert!(!line.contains("no_main"), "{line}");
+    }
+
+    #[test]
+    fn what_links_and_what_only_asks() {
+        let links = |args: &str| links(&args.split(' ').map(OsString::from).collect::<Vec<_>>());
+        assert!(links("a.c") && links("-o a -O2 a.o") && links("-x c -"));
+        assert!(!links("-v") && !links("--version") && !links("-c a.c") && !links("-D A -o a"));
     }
 
     #[test]

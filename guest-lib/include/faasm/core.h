@@ -37,8 +37,8 @@
 
 #define FAASM_EXPORT(name) __attribute__((used, visibility("default"), export_name(name)))
 
-FAASM_C_LINKAGE int __main_void(void);
 FAASM_C_LINKAGE void __wasm_call_ctors(void);
+FAASM_C_LINKAGE void __wasm_call_dtors(void);
 /* Defined exactly where libc's stdio can have something buffered. */
 FAASM_C_LINKAGE void __stdio_exit(void) __attribute__((weak));
 
@@ -50,20 +50,42 @@ static inline int faasmLeave(int result)
     return result;
 }
 
+/* Whether the constructors have run: by __mobula_init, by _initialize of a reactor or by _start. */
+FAASM_C_LINKAGE __attribute__((weak)) int __mobula_constructed;
+int __mobula_constructed = 0;
+
+/* The first of the constructors, whoever runs them. The allocator takes all memory up to its present
+ * end as heap when it is first used: use it now, before windows lie there. */
+__attribute__((constructor(101))) static void faasmConstructed(void)
+{
+    if (!__mobula_constructed) {
+        void* volatile first = malloc(1);
+        free(first);
+        __mobula_constructed = 1;
+    }
+}
+
 FAASM_C_LINKAGE __attribute__((weak)) FAASM_EXPORT("__mobula_init") void __mobula_init(void);
 void __mobula_init(void)
 {
-    /* The allocator takes all memory up to its present end as heap when it is first used. Use it now,
-     * before windows lie there. */
-    void* volatile first = malloc(1);
-    free(first);
-    __wasm_call_ctors();
+    if (!__mobula_constructed) {
+        __wasm_call_ctors();
+    }
 }
 
+/* As after any main: atexit handlers and destructors of globals run, then stdio is written out. */
 FAASM_C_LINKAGE __attribute__((weak)) FAASM_EXPORT("__mobula_main") int __mobula_main(void);
 int __mobula_main(void)
 {
-    return faasmLeave(__main_void());
+    int result;
+    /* libc's way to main, whatever its parameters. In assembly, because a declaration of __main_void
+     * beside an `int main(void)` makes clang rename the symbol by which libc finds that main. */
+    __asm__ volatile(".functype __main_void () -> (i32)\n\tcall __main_void\n\tlocal.set %0"
+                     : "=r"(result)
+                     :
+                     : "memory");
+    __wasm_call_dtors();
+    return result;
 }
 
 #define FAASM_MAIN_FUNC()                                                                          \
