@@ -99,12 +99,12 @@ fn table(row: &Row) -> String {
         _ => String::new(),
     };
     format!(
-        "  {:26} {:>12.4} {:5} (p10 {:.4}, p90 {:.4}, n {}){peer}",
-        row.metric, row.median, row.unit, row.p10, row.p90, row.n
+        "{:14} {:26} {:>14.4} {:5} (p10 {:.4}, p90 {:.4}, n {}){peer}",
+        row.bench, row.metric, row.median, row.unit, row.p10, row.p90, row.n
     )
 }
 
-/// Writes the lines behind one that says where and when they were measured.
+/// Appends the lines behind one that says where and when they were measured: earlier records stay.
 fn write_record(dir: &Path, lines: &[String]) -> Result<()> {
     let ask = |program: &str, args: &[&str]| {
         let said = output(std::process::Command::new(program).args(args));
@@ -119,7 +119,7 @@ fn write_record(dir: &Path, lines: &[String]) -> Result<()> {
         "cpus": cpus,
         "kernel": ask("uname", &["-sr"]),
         "compiler": ask("cc", &["--version"]).lines().next(),
-        "commit": ask("git", &["rev-parse", "--short", "HEAD"]),
+        "commit": ask("git", &["describe", "--always", "--dirty", "--exclude=*"]),
         "date": ask("date", &["-u", "+%Y-%m-%dT%H:%M:%SZ"]),
     });
     let dir = dir.join(format!("{}-{cpus}cpu", std::env::consts::ARCH));
@@ -130,7 +130,10 @@ fn write_record(dir: &Path, lines: &[String]) -> Result<()> {
         text += line;
         text.push('\n');
     }
-    std::fs::write(&file, text).with_context(|| format!("writing {}", file.display()))?;
+    let opened = std::fs::OpenOptions::new().create(true).append(true).open(&file);
+    opened
+        .and_then(|mut record| record.write_all(text.as_bytes()))
+        .with_context(|| format!("writing {}", file.display()))?;
     eprintln!("recorded in {}", file.display());
     Ok(())
 }

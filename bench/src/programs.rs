@@ -11,6 +11,8 @@ use anyhow::{Context, Result, bail};
 pub struct Place {
     /// Directory of the binaries `mobula` and `mobula-flights`.
     bin: PathBuf,
+    /// The `mobula` that is measured.
+    mobula: PathBuf,
     /// Top of the source tree.
     root: PathBuf,
     /// Where guests and peers are built.
@@ -18,7 +20,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// Binaries beside this one, sources where it was built.
+    /// Binaries beside this one, or `$MOBULA` for `mobula`; sources where it was built.
     ///
     /// # Errors
     /// When `mobula` is not there or the output directory cannot be made.
@@ -28,10 +30,12 @@ impl Place {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("bench/ has a parent")?;
         let out = bin.parent().unwrap_or(&bin).join("bench");
         std::fs::create_dir_all(&out).with_context(|| format!("making {}", out.display()))?;
-        if !bin.join("mobula").is_file() {
-            bail!("{} has no mobula; run cargo build --release first", bin.display());
+        let given = std::env::var_os("MOBULA").map(PathBuf::from);
+        let mobula = given.unwrap_or_else(|| bin.join("mobula"));
+        if !mobula.is_file() {
+            bail!("there is no {}; run cargo build --release or set MOBULA", mobula.display());
         }
-        Ok(Self { bin, root: root.to_owned(), out })
+        Ok(Self { bin, mobula, root: root.to_owned(), out })
     }
 
     /// A file that benchmarks make.
@@ -49,7 +53,8 @@ impl Place {
     /// A command for one of the project's binaries.
     #[must_use]
     pub fn binary(&self, name: &str) -> Command {
-        Command::new(self.bin.join(name))
+        let beside = self.bin.join(name);
+        Command::new(if name == "mobula" { &self.mobula } else { &beside })
     }
 
     /// Compiles a guest from a path below the source tree.
@@ -76,6 +81,7 @@ impl Place {
         let source = self.source(source);
         let compiler = if source.extension().is_some_and(|e| e == "cpp") { "c++" } else { "cc" };
         if Command::new(compiler).arg("--version").output().is_err() {
+            eprintln!("  skipped: peer {}, there is no {compiler}", source.display());
             return Ok(None);
         }
         let program = self.out(&source.file_stem().unwrap_or_default().to_string_lossy());

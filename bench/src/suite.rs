@@ -175,6 +175,8 @@ fn map(s: &Setting) -> Result<Vec<Row>> {
         let many = system_calls(s, &guest, 220)?;
         // 200 calls more, each opening 100 windows; also what chaining itself costs is in it.
         ours.add("warm-syscalls-per-window", "calls", (many - few).max(0.0) / (200.0 * 100.0));
+    } else {
+        eprintln!("  skipped: warm-syscalls-per-window, there is no strace");
     }
     Ok(rows("window-map", &ours, None))
 }
@@ -232,19 +234,22 @@ fn sgd(s: &Setting) -> Result<Vec<Row>> {
     let guest_run = |threads: usize, workers: usize| {
         let mut command = s.place.run(threads);
         command.arg(&guest).args(["--state", &state("train"), "--state", &state("test")]);
-        command.arg("--output").arg(&result).args(["--", "--quiet", "--workers"]);
+        command.arg("--output").arg(&result);
+        command.args(["--", "--epochs", "12", "--quiet", "--workers"]);
         command.arg(workers.to_string());
         command
     };
     for _ in 0..s.rounds {
         for (metric, threads) in [("epoch-1-thread", 1), ("epoch-all-threads", s.threads)] {
             output(&mut guest_run(threads, threads))?;
+            check(&s.place, &data, &result)?;
             add_epochs(&mut ours, metric, &result)?;
             if let Some(peer) = &peer {
                 let mut command = Command::new(peer);
                 command.arg("--train").arg(data.join("train.bin"));
-                command.arg("--test").arg(data.join("test.bin"));
+                command.arg("--test").arg(data.join("test.bin")).args(["--epochs", "12"]);
                 output(command.args(["--workers", &threads.to_string(), "--result"]).arg(&result))?;
+                check(&s.place, &data, &result)?;
                 add_epochs(&mut theirs, metric, &result)?;
             }
         }
@@ -262,11 +267,17 @@ fn sgd(s: &Setting) -> Result<Vec<Row>> {
     Ok(rows("sgd", &ours, peer.as_ref().map(|_| ("openmp", &theirs))))
 }
 
+/// Fails unless the result is near the reference: speed by less work does not count.
+fn check(place: &Place, data: &Path, result: &Path) -> Result<()> {
+    let mut command = place.binary("mobula-flights");
+    output(command.args(["check", "--data"]).arg(data).arg("--result").arg(result)).map(drop)
+}
+
 /// Training time of each epoch but the first, which pays for first touches.
 fn add_epochs(samples: &mut Samples, metric: &str, result: &Path) -> Result<()> {
     let result: serde_json::Value = serde_json::from_slice(&std::fs::read(result)?)?;
     let epochs = result["epochs"].as_array().context("the result has epochs")?;
-    for epoch in &epochs[1..] {
+    for epoch in epochs.iter().skip(1) {
         samples.add(metric, "s", epoch["seconds"].as_f64().context("an epoch has seconds")?);
     }
     Ok(())
