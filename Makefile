@@ -1,7 +1,7 @@
 # The two commands for a fresh machine: `make demo` and `make test`. Both install what they need.
 
-.PHONY: demo test bench build lint unit loom clean help
-SCRIPTS := .ci/setup .ci/run bench/demo bench/data/fetch-flights
+.PHONY: demo test bench build lint unit loom help
+SCRIPTS := .ci/setup .ci/run bench/demo bench/data/fetch-flights bench/data/prepare-flights
 
 help:
 	@echo "make demo    set up, build, and run SGD on real flights data"

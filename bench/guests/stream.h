@@ -2,6 +2,8 @@
 #ifndef BENCH_STREAM_H
 #define BENCH_STREAM_H
 
+#include "samples.h"
+
 typedef double v2 __attribute__((vector_size(16)));
 
 static double sum(const double* p, long n)
@@ -25,6 +27,27 @@ static void triad(double* __restrict a, const double* __restrict b, const double
     for (long i = 0; i < n; i++) {
         a[i] = b[i] + 3.0 * c[i];
     }
+}
+
+/* One sample of each a repetition, over three arrays in the `size` bytes at p; the first repetition
+ * warms up. Prints what the sums add up to, which has to be the same on both sides. */
+static void measure(double* p, long size, long repetitions)
+{
+    long n = size / (long)sizeof(double) / 12 * 4;
+    double bytes = 3.0 * (double)n * sizeof(double);
+    double check = 0;
+    for (long r = -1; r < repetitions; r++) {
+        double start = now();
+        check += sum(p, 3 * n);
+        double middle = now();
+        triad(p, p + n, p + 2 * n, n);
+        double end = now();
+        if (r >= 0) {
+            sample("read", "GB/s", bytes / (middle - start) * 1e-9);
+            sample("triad", "GB/s", bytes / (end - middle) * 1e-9);
+        }
+    }
+    printf("check %.17g\n", check);
 }
 
 #endif

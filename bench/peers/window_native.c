@@ -7,7 +7,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../guests/samples.h"
 #include "../guests/stream.h"
 
 int main(int argc, char** argv)
@@ -35,22 +34,6 @@ int main(int argc, char** argv)
         }
         done += (size_t)n;
     }
-    double* p = (double*)bytes;
-    long repetitions = argument(argc, argv, 2, 10);
-    long n = (long)(size / sizeof(double) / 12 * 4);
-    double check = 0;
-    for (long r = -1; r < repetitions; r++) {
-        double start = now();
-        check += sum(p, 3 * n);
-        double middle = now();
-        triad(p, p + n, p + 2 * n, n);
-        double end = now();
-        if (r >= 0) {
-            double moved = 3.0 * (double)n * sizeof(double);
-            sample("read", "GB/s", moved / (middle - start) * 1e-9);
-            sample("triad", "GB/s", moved / (end - middle) * 1e-9);
-        }
-    }
-    printf("check %.17g\n", check);
+    measure((double*)bytes, (long)size, argument(argc, argv, 2, 10));
     return 0;
 }

@@ -81,15 +81,17 @@ fn chain_noop(s: &Setting) -> Result<Vec<Row>> {
         (s.place.guest("bench/guests/calls.c")?, s.place.peer("bench/peers/omp_task.c")?);
     let (mut ours, mut theirs) = (Samples::default(), Samples::default());
     let teams = [("call-1-thread", 1), ("call-all-threads", s.threads)];
+    // A team of one runs tasks inline and makes none: two threads are the least.
+    let team = s.threads.max(2);
+    let tasks = |peer: &PathBuf, args: [&str; 2], threads: usize| {
+        output(Command::new(peer).args(args).env("OMP_NUM_THREADS", threads.to_string()))
+    };
     for _ in 0..s.rounds {
         for (metric, threads) in teams {
             let run = output(s.place.run(threads).arg(&guest).args(["--", "1000", "100"]))?;
             ours.add_output(&run, |_| metric.to_owned());
-            // A team of one runs tasks inline and makes none: two threads are the least.
-            let team = s.threads.max(2).to_string();
             if let Some(peer) = &peer {
-                let mut command = Command::new(peer);
-                let run = output(command.args(["1000", "100"]).env("OMP_NUM_THREADS", team))?;
+                let run = tasks(peer, ["1000", "100"], team)?;
                 // One peer for both: a task costs what it costs a team that makes tasks.
                 for (metric, _) in teams {
                     theirs.add_output(&run, |_| metric.to_owned());
@@ -97,13 +99,10 @@ fn chain_noop(s: &Setting) -> Result<Vec<Row>> {
             }
         }
         if let Some(peer) = &peer {
-            let mut command = Command::new(peer);
-            let run = output(command.args(["1000", "100"]).env("OMP_NUM_THREADS", "1"))?;
+            let run = tasks(peer, ["1000", "100"], 1)?;
             ours.add_output(&run, |_| "openmp-inline-1-thread".to_owned());
             // libgomp queues 64 tasks a thread and runs the rest inline: fewer are all queued.
-            let mut command = Command::new(peer);
-            let team = s.threads.max(2).to_string();
-            let run = output(command.args(["100", "1000"]).env("OMP_NUM_THREADS", team))?;
+            let run = tasks(peer, ["100", "1000"], team)?;
             ours.add_output(&run, |_| "openmp-queued-task".to_owned());
         }
     }
@@ -196,9 +195,8 @@ fn proto(s: &Setting) -> Result<Vec<Row>> {
     let mut ours = Samples::default();
     for _ in 0..s.rounds {
         let start = std::time::Instant::now();
-        let run = output(s.place.run(1).arg(&guest).args(["--", "0"]))?;
+        output(s.place.run(1).arg(&guest).args(["--", "0"]))?;
         ours.add("first-call-whole-process", "ns", start.elapsed().as_secs_f64() * 1e9);
-        drop(run);
         ours.add_output(&output(s.place.run(1).arg(&guest))?, same);
     }
     Ok(rows("proto", &ours, None))
@@ -287,12 +285,7 @@ fn add_epochs(samples: &mut Samples, metric: &str, result: &Path) -> Result<()> 
 fn flights(place: &Place) -> Result<PathBuf> {
     let root = std::env::var_os("MOBULA_DATA").map(PathBuf::from);
     let root = root.unwrap_or_else(|| place.out("../data"));
-    let data = root.join("flights");
-    if !data.join("meta.json").is_file() {
-        let mut fetch = Command::new(place.source("bench/data/fetch-flights"));
-        let archive = output(fetch.arg(&root))?;
-        let mut prepare = place.binary("mobula-flights");
-        output(prepare.args(["prepare", "--sdist", archive.trim(), "--out"]).arg(&data))?;
-    }
-    Ok(data)
+    let mut prepare = Command::new(place.source("bench/data/prepare-flights"));
+    prepare.arg(place.binary("mobula-flights").get_program()).arg(root);
+    Ok(output(&mut prepare)?.trim().into())
 }

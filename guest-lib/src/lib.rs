@@ -7,6 +7,5 @@
 //! | `examples/` | programs with their expected output at the top |
 //! | `README.md` | the guest author's page |
 #![no_std]
-#![deny(unsafe_code, missing_docs)]
 
 pub mod abi;

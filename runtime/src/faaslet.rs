@@ -161,11 +161,12 @@ impl Faaslet {
     /// Takes the snapshot from this faaslet's present state.
     fn capture(&mut self, opened: Vec<Arc<Value>>) -> Result<Snapshot, ModuleError> {
         let globals = self.globals.iter().map(|global| global.get(&mut self.store)).collect();
-        let Some(side) = &self.store.data().memory else {
+        let Some(side) = &mut self.store.data_mut().memory else {
             return Ok(Snapshot { image: None, globals, windows: Windows::default(), opened });
         };
+        // They stay mapped, over the very pages where adopting the snapshot maps them again.
+        let windows = std::mem::take(&mut side.windows);
         let image = Snapshot::image_of(&side.bytes).map_err(|err| self.shm_error(&err))?;
-        let windows = side.windows.duplicate();
         Ok(Snapshot { image: Some(image), globals, windows, opened })
     }
 

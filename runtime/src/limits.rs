@@ -37,6 +37,8 @@ pub const COPY_BYTES: usize = 32 << 20;
 pub const RELEARN_RESETS: u32 = 256;
 /// How long a worker that runs out of work looks for more before it sleeps.
 pub const SEARCH: Duration = Duration::from_micros(30);
+/// Every so many picks a worker takes its oldest work instead of its newest.
+pub const FAIRNESS: u32 = 1024;
 /// Resolution of time-outs.
 pub const TICK: Duration = Duration::from_millis(5);
 /// Default stack of a guest fibre, in bytes (host frames and compiled code; the guest's own stack

@@ -123,10 +123,6 @@ impl LocalPool {
             return None;
         }
         self.prove_all(rank, local);
-        if heavy {
-            // The one used longest has most of its windows mapped already.
-            self.clean.reverse();
-        }
         self.clean.pop()
     }
 

@@ -346,11 +346,6 @@ impl Rank {
             self.stats.reinstantiated_calls.fetch_add(1, Ordering::Relaxed);
         }
     }
-
-    /// Whether the monitor must tick although no call waits for a faaslet.
-    pub(crate) fn needs_ticks(&self) -> bool {
-        self.config.timeout.is_some() || self.state.waits().any_foreign()
-    }
 }
 
 /// The engine: our memories, fibres, and interruption only where a time-out needs it.

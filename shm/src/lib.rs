@@ -25,17 +25,7 @@
 //! Limits: Linux on a machine with 4 KiB pages; 64 processes per host share locks
 //! ([`OWNER_SLOTS`]); they run in one PID namespace.
 
-#![deny(unsafe_code)]
-#![warn(
-    missing_docs,
-    missing_debug_implementations,
-    unreachable_pub,
-    unsafe_op_in_unsafe_fn,
-    clippy::undocumented_unsafe_blocks,
-    clippy::multiple_unsafe_ops_per_block,
-    clippy::missing_safety_doc,
-    clippy::allow_attributes_without_reason
-)]
+#![warn(unreachable_pub)]
 
 /// Segments of shared memory and blocks in them.
 mod arena;

@@ -20,7 +20,7 @@ use mobula_shm::{Block, CHUNK_BYTES, PageBytes};
 use super::GuestMemory;
 
 /// One mapped range.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Window {
     value: u64,
     chunks: Range<u32>,
@@ -178,14 +178,7 @@ impl Windows {
         self.open.iter().map(|w| w.at..w.at + w.mapped)
     }
 
-    /// The same windows as a record, for a snapshot.
-    pub(crate) fn duplicate(&self) -> Self {
-        let mut open = self.open.clone();
-        open.iter_mut().for_each(|window| window.pinned = true);
-        Self { open, holes: self.holes.clone(), growing: 0 }
-    }
-
-    /// Maps the same windows at the same addresses in another memory.
+    /// Maps the same windows at the same addresses in a memory that starts from their snapshot, pinned.
     pub(crate) fn copy_into(&self, memory: &GuestMemory) -> Result<Self, mobula_shm::Error> {
         let mut copy = Self { holes: self.holes.clone(), ..Self::default() };
         for w in &self.open {

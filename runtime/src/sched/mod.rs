@@ -35,9 +35,6 @@ use crate::runtime::Rank;
 
 pub(crate) mod monitor;
 
-/// Every so many picks a worker takes its oldest work instead of its newest.
-const FAIRNESS: u32 = 1024;
-
 /// A call that is ready to start.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ready {
@@ -273,7 +270,7 @@ impl Scheduler {
     fn next(&self, local: &WorkerLocal) -> Option<Work> {
         let picks = local.picks.get().wrapping_add(1);
         local.picks.set(picks);
-        if picks.is_multiple_of(FAIRNESS) {
+        if picks.is_multiple_of(limits::FAIRNESS) {
             // Newest first alone would let a call that polls keep older ones from ever starting.
             if let Steal::Success(work) = self.stealers[local.index].steal() {
                 return Some(work);

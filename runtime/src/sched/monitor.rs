@@ -138,7 +138,7 @@ impl Stuck {
         let waiting = rank.scheduler.waiting();
         if waiting == 0 {
             self.last = None;
-            return rank.needs_ticks();
+            return rank.state.waits().any_foreign();
         }
         // Idle faaslets of other functions or threads are given up, so that waiting calls get room.
         rank.free_idle_faaslets();
