@@ -1,7 +1,8 @@
 //! The host interface: one definition for both sides.
 //!
 //! Names are Faasm's where Faasm has the function (`__faasm_*`), new ones are `__mobula_*`. All
-//! parameters and results are 32-bit integers; pointers and lengths are bytes of the guest's memory.
+//! parameters and results are 32-bit integers unless it says i64; pointers and lengths are bytes of
+//! the guest's memory.
 //! Keys and names are NUL-terminated. A refusal traps the calling guest; only what is listed under
 //! return codes is a value. `include/faasm/host_interface.h` says the same to C.
 //!
@@ -11,6 +12,7 @@
 //! once:  start section ─▶ _initialize, or else __mobula_init ─▶ _faasm_zygote ─▶ snapshot
 //! call:  entry 0  = _faasm_func_0, or else __mobula_main, or else _start
 //!        entry n  = _faasm_func_n
+//!        by address: __mobula_call_pointer(fn)
 //! ```
 //!
 //! * A command from our headers exports `_start` and `__mobula_main`. Only the latter is called here:
@@ -41,6 +43,18 @@ pub const GET_CONF_FLAG: &str = "__faasm_get_conf_flag";
 pub const CHAIN_FUNCTION: &str = "__faasm_chain_function";
 /// `(idx, in, len) -> id`: starts another entry of this module.
 pub const CHAIN_THIS: &str = "__faasm_chain_this";
+/// `(fn, in, len) -> id`: starts a function of this module by its address, through
+/// [`POINTER_EXPORT`].
+pub const CHAIN_POINTER: &str = "__faasm_chain_ptr";
+/// `(idx, lo: i64, hi: i64, grain: i64, in, len) -> id`: starts entry idx for sub-ranges that cover
+/// `lo..hi`; one id for all.
+pub const CHAIN_RANGE: &str = "__mobula_chain_range";
+/// `(lo_ptr, hi_ptr) -> i32`: the sub-range of this call, two i64; 1 when it has one, else 0.
+pub const GET_RANGE: &str = "__mobula_get_range";
+/// `(key, offset: i64, idx, in, len) -> id`: as [`CHAIN_THIS`], near that part of the state.
+pub const CHAIN_AT: &str = "__mobula_chain_at";
+/// `(ids_ptr, n) -> id`: waits for the first of these to end and leaves it to be awaited.
+pub const AWAIT_ANY: &str = "__mobula_await_any";
 /// `(id) -> i32`: waits; the callee's return value.
 pub const AWAIT_CALL: &str = "__faasm_await_call";
 /// `(id, buf, len) -> i32`: waits; copies the output.
@@ -71,6 +85,16 @@ pub const PUSH_STATE: &str = "__faasm_push_state";
 pub const PUSH_STATE_PARTIAL: &str = "__faasm_push_state_partial";
 /// `(key, mask_key)`.
 pub const PUSH_STATE_PARTIAL_MASK: &str = "__faasm_push_state_partial_mask";
+/// `(key, type, op)`: pushes by combining what changed here with home.
+pub const PUSH_MERGE: &str = "__mobula_push_merge";
+/// `(key, total, off, data, len, type, op)`: combines elements of the guest's with a value's.
+pub const MERGE_STATE: &str = "__mobula_merge_state";
+/// `(key, len)`: makes a value of zeros; nothing when it is there with this length.
+pub const STATE_CREATE: &str = "__mobula_state_create";
+/// `(key)`: removes a value.
+pub const STATE_DELETE: &str = "__mobula_state_delete";
+/// `(ptr)`: gives a window's address space back.
+pub const UNMAP: &str = "__mobula_unmap";
 /// `(key, len)`.
 pub const PULL_STATE: &str = "__faasm_pull_state";
 /// `(key, data, len)`.
@@ -96,6 +120,8 @@ pub const UNLOCK_STATE_GLOBAL: &str = "__faasm_unlock_state_global";
 pub const FUNC_EXPORT_PREFIX: &str = "_faasm_func_";
 /// Main, `() -> i32`: entry 0 when there is no `_faasm_func_0`.
 pub const MAIN_EXPORT: &str = "__mobula_main";
+/// `(fn) -> i32`: calls the function at this address, `() -> i32`, and ends the call as an entry does.
+pub const POINTER_EXPORT: &str = "__mobula_call_pointer";
 /// Start of a plain WASI command, `() -> ()`: entry 0 when there is none of the above.
 pub const START_EXPORT: &str = "_start";
 /// Constructors of a module from our headers; called once, before the snapshot.
@@ -104,6 +130,21 @@ pub const INIT_EXPORT: &str = "__mobula_init";
 pub const REACTOR_INIT_EXPORT: &str = "_initialize";
 /// Proto-function, `() -> i32`: called once, after the constructors.
 pub const ZYGOTE_EXPORT: &str = "_faasm_zygote";
+
+/// Element types of merges.
+pub const TYPE_I32: i32 = 0;
+/// 64-bit integers.
+pub const TYPE_I64: i32 = 1;
+/// 32-bit floats.
+pub const TYPE_F32: i32 = 2;
+/// 64-bit floats.
+pub const TYPE_F64: i32 = 3;
+/// Merging adds (integers wrap).
+pub const OP_SUM: i32 = 0;
+/// Merging keeps the smaller.
+pub const OP_MIN: i32 = 1;
+/// Merging keeps the larger.
+pub const OP_MAX: i32 = 2;
 
 /// Awaiting a call that trapped gives this.
 pub const RC_TRAP: i32 = -101;

@@ -64,11 +64,12 @@ const STACK_FIRST: &str = "-Wl,--stack-first";
 /// Stands in for main where a module has none.
 const NO_MAIN: &str = "no_main.s";
 
-const HEADERS: [(&str, &str); 6] = [
+const HEADERS: [(&str, &str); 7] = [
     ("core.h", include_str!("../../guest-lib/include/faasm/core.h")),
     ("faasm.h", include_str!("../../guest-lib/include/faasm/faasm.h")),
     ("host_interface.h", include_str!("../../guest-lib/include/faasm/host_interface.h")),
     ("input.h", include_str!("../../guest-lib/include/faasm/input.h")),
+    ("mobula.h", include_str!("../../guest-lib/include/faasm/mobula.h")),
     (NO_MAIN, include_str!("../../guest-lib/include/faasm/no_main.s")),
     (
         "write_state_from_file.h",

@@ -8,6 +8,7 @@
 
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "faasm/host_interface.h"
 
@@ -86,6 +87,14 @@ int __mobula_main(void)
                      : "memory");
     __wasm_call_dtors();
     return result;
+}
+
+/* How the host calls an entry that was given by its address (faasmChain). */
+FAASM_C_LINKAGE __attribute__((weak)) FAASM_EXPORT("__mobula_call_pointer") int
+__mobula_call_pointer(int (*function)(void));
+int __mobula_call_pointer(int (*function)(void))
+{
+    return faasmLeave(function());
 }
 
 #define FAASM_MAIN_FUNC()                                                                          \
@@ -185,6 +194,14 @@ static inline unsigned int faasmChainThis(int idx)
     return __faasm_chain_this(idx, (const uint8_t*)0, 0);
 }
 
+/* An entry given by its address. It needs no FAASM_FUNC; stdio is written out at its end. */
+typedef int (*FaasmFuncPtr)(void);
+
+static inline unsigned int faasmChain(FaasmFuncPtr function, const uint8_t* input, long len)
+{
+    return __faasm_chain_ptr(function, input, len);
+}
+
 /* Waits for a call that this call chained; what its entry returned, or a negative number when it
  * failed (the reason is on stderr). An id can be awaited once. */
 static inline unsigned int faasmAwaitCall(unsigned int id)
@@ -198,17 +215,33 @@ static inline unsigned int faasmAwaitCallOutput(unsigned int id, uint8_t* buffer
     return (unsigned int)__faasm_await_call_output(id, buffer, len);
 }
 
+/* Starts n calls with the same text as input and awaits them all: 0, or 1 when one failed. */
+static inline unsigned int faasmChainBatch(FaasmFuncPtr function, const char* input, int n)
+{
+    unsigned int* ids = (unsigned int*)malloc((n > 0 ? (size_t)n : 1) * sizeof(unsigned int));
+    unsigned int failed = 0;
+    if (ids == 0) {
+        abort();
+    }
+    for (int i = 0; i < n; i++) {
+        ids[i] = faasmChain(function, (const uint8_t*)input, (long)strlen(input));
+    }
+    for (int i = 0; i < n; i++) {
+        failed |= faasmAwaitCall(ids[i]) != 0;
+    }
+    free(ids);
+    return failed;
+}
+
 /* ---------------------------------------------------------------- state
  *
  * A value is a named array of bytes of the user's, shared by all calls. Its first use fixes its
  * length. What nobody wrote reads as zeros. */
 
-/* Copies the whole value, at most len bytes; zeros when there is none. */
-static inline void faasmReadState(const char* key, uint8_t* buffer, long len)
+/* Copies the whole value, at most len bytes, and returns how many; zeros when there is none. */
+static inline long faasmReadState(const char* key, uint8_t* buffer, long len)
 {
-    if (len > 0) {
-        __faasm_read_state(key, buffer, len);
-    }
+    return len > 0 ? __faasm_read_state(key, buffer, len) : 0;
 }
 
 /* Length of the value; 0 if unknown. */
@@ -354,6 +387,7 @@ static inline unsigned int faasmAwaitCallOutput(unsigned int id, char** output, 
 }
 #endif
 
+#include "faasm/mobula.h"
 #include "faasm/write_state_from_file.h"
 
 #endif

@@ -26,6 +26,17 @@ FAASM_IMPORT(__faasm_chain_function)
 unsigned int __faasm_chain_function(const char* name, const uint8_t* input, long len);
 FAASM_IMPORT(__faasm_chain_this)
 unsigned int __faasm_chain_this(int idx, const uint8_t* input, long len);
+FAASM_IMPORT(__faasm_chain_ptr)
+unsigned int __faasm_chain_ptr(int (*function)(void), const uint8_t* input, long len);
+FAASM_IMPORT(__mobula_chain_range)
+unsigned int __mobula_chain_range(int idx, int64_t lo, int64_t hi, int64_t grain,
+                                  const uint8_t* input, long len);
+FAASM_IMPORT(__mobula_get_range) int __mobula_get_range(int64_t* lo, int64_t* hi);
+FAASM_IMPORT(__mobula_chain_at)
+unsigned int __mobula_chain_at(const char* key, int64_t offset, int idx, const uint8_t* input,
+                               long len);
+FAASM_IMPORT(__mobula_await_any)
+unsigned int __mobula_await_any(const unsigned int* ids, long n);
 FAASM_IMPORT(__faasm_await_call) int __faasm_await_call(unsigned int id);
 FAASM_IMPORT(__faasm_await_call_output)
 int __faasm_await_call_output(unsigned int id, uint8_t* buffer, long len);
@@ -53,6 +64,13 @@ FAASM_IMPORT(__faasm_push_state) void __faasm_push_state(const char* key);
 FAASM_IMPORT(__faasm_push_state_partial) void __faasm_push_state_partial(const char* key);
 FAASM_IMPORT(__faasm_push_state_partial_mask)
 void __faasm_push_state_partial_mask(const char* key, const char* mask_key);
+FAASM_IMPORT(__mobula_push_merge) void __mobula_push_merge(const char* key, int type, int op);
+FAASM_IMPORT(__mobula_merge_state)
+void __mobula_merge_state(const char* key, long total, long offset, const uint8_t* data, long len,
+                          int type, int op);
+FAASM_IMPORT(__mobula_state_create) void __mobula_state_create(const char* key, long len);
+FAASM_IMPORT(__mobula_state_delete) void __mobula_state_delete(const char* key);
+FAASM_IMPORT(__mobula_unmap) void __mobula_unmap(void* window);
 FAASM_IMPORT(__faasm_pull_state) void __faasm_pull_state(const char* key, long len);
 
 FAASM_IMPORT(__faasm_append_state)
