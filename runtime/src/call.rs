@@ -12,8 +12,9 @@
 //! Invariants: exactly one `complete` and one `release` per acquired slot; whichever comes second
 //! frees it; result fields are written before DONE is set and read only after it was seen.
 
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 
 use futures_util::task::AtomicWaker;
@@ -29,11 +30,26 @@ const RELEASED: u32 = 2;
 const WAITING: u32 = 4;
 const INPUT: u32 = 8;
 const OUTPUT: u32 = 16;
+const RANGE: u32 = 32;
 
 const SEGMENT: usize = 4096;
 
 /// Index of a live call in the table.
 pub(crate) type Slot = u32;
+
+/// What a call gets from whoever started it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Input {
+    pub(crate) bytes: Vec<u8>,
+    /// Its part of a parallel loop: indices from the first to below the second.
+    pub(crate) range: Option<(i64, i64)>,
+}
+
+impl From<Vec<u8>> for Input {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self { bytes, range: None }
+    }
+}
 
 /// How a call ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,11 +92,15 @@ impl Outcome {
 struct CallSlot {
     state: AtomicU32,
     code: AtomicI32,
-    /// Slot + 1 of the call that this call awaits, for the search for deadlocks.
+    /// Slot + 1 of the call that this call awaits, for the search for deadlocks; [`SEVERAL`].
     awaits: AtomicU32,
+    range: [AtomicI64; 2],
     waiter: AtomicWaker,
     payload: Mutex<Vec<u8>>,
 }
+
+/// The call awaits several others, which are in `CallTable::several`.
+const SEVERAL: u32 = u32::MAX;
 
 /// All calls of one rank.
 #[derive(Debug)]
@@ -88,6 +108,8 @@ pub(crate) struct CallTable {
     segments: Box<[OnceLock<Box<[CallSlot]>>]>,
     fresh: AtomicU32,
     free: Mutex<Vec<Vec<Slot>>>,
+    /// Which calls are awaited by those that await more than one.
+    several: Mutex<HashMap<Slot, Arc<[Slot]>>>,
     /// Calls that are not done and that nobody will await.
     orphans: AtomicUsize,
 }
@@ -103,6 +125,7 @@ impl CallTable {
             segments,
             fresh: AtomicU32::new(0),
             free: Mutex::default(),
+            several: Mutex::default(),
             orphans: AtomicUsize::new(0),
         }
     }
@@ -113,15 +136,24 @@ impl CallTable {
     }
 
     /// Takes a free slot for a call with this input; `None` when [`limits::CALLS`] exist.
-    pub(crate) fn acquire(&self, free: &mut FreeSlots, input: Vec<u8>) -> Option<Slot> {
+    pub(crate) fn acquire(&self, free: &mut FreeSlots, input: Input) -> Option<Slot> {
         let slot = match free.0.pop() {
             Some(slot) => slot,
             None => self.refill(free)?,
         };
-        if !input.is_empty() {
-            let entry = self.slot(slot);
-            *entry.payload.lock() = input;
-            entry.state.store(INPUT, Ordering::Relaxed);
+        let mut bits = 0;
+        let entry = self.slot(slot);
+        if !input.bytes.is_empty() {
+            *entry.payload.lock() = input.bytes;
+            bits |= INPUT;
+        }
+        if let Some((lo, hi)) = input.range {
+            entry.range[0].store(lo, Ordering::Relaxed);
+            entry.range[1].store(hi, Ordering::Relaxed);
+            bits |= RANGE;
+        }
+        if bits != 0 {
+            entry.state.store(bits, Ordering::Relaxed);
         }
         Some(slot)
     }
@@ -145,7 +177,9 @@ impl CallTable {
 
     fn recycle(&self, free: &mut FreeSlots, slot: Slot) {
         let entry = self.slot(slot);
-        entry.awaits.store(0, Ordering::Relaxed);
+        if entry.awaits.load(Ordering::Relaxed) != 0 {
+            self.set_awaits(slot, &[]);
+        }
         if entry.state.swap(0, Ordering::Relaxed) & (INPUT | OUTPUT) != 0 {
             *entry.payload.lock() = Vec::new();
         }
@@ -157,12 +191,17 @@ impl CallTable {
     }
 
     /// The call's input, taken by the faaslet that runs it.
-    pub(crate) fn take_input(&self, slot: Slot) -> Vec<u8> {
+    pub(crate) fn take_input(&self, slot: Slot) -> Input {
         let entry = self.slot(slot);
-        if entry.state.load(Ordering::Relaxed) & INPUT == 0 {
-            return Vec::new();
-        }
-        std::mem::take(&mut entry.payload.lock())
+        let state = entry.state.load(Ordering::Relaxed);
+        let bytes = if state & INPUT == 0 {
+            Vec::new()
+        } else {
+            std::mem::take(&mut *entry.payload.lock())
+        };
+        let [lo, hi] = &entry.range;
+        let range = || (lo.load(Ordering::Relaxed), hi.load(Ordering::Relaxed));
+        Input { bytes, range: (state & RANGE != 0).then(range) }
     }
 
     /// Stores the result and wakes the parent if it waits; the slot is the parent's from here on.
@@ -245,14 +284,29 @@ impl CallTable {
         self.orphans.load(Ordering::Acquire)
     }
 
-    /// Notes which call `slot` awaits, or that it awaits none any more.
-    pub(crate) fn set_awaits(&self, slot: Slot, child: Option<Slot>) {
-        self.slot(slot).awaits.store(child.map_or(0, |c| c + 1), Ordering::SeqCst);
+    /// Notes which calls `slot` awaits, or that it awaits none any more.
+    pub(crate) fn set_awaits(&self, slot: Slot, children: &[Slot]) {
+        let awaits = &self.slot(slot).awaits;
+        if let [child] = children {
+            return awaits.store(child + 1, Ordering::SeqCst);
+        }
+        if children.is_empty() {
+            if awaits.swap(0, Ordering::SeqCst) == SEVERAL {
+                self.several.lock().remove(&slot);
+            }
+        } else {
+            self.several.lock().insert(slot, children.into());
+            awaits.store(SEVERAL, Ordering::SeqCst);
+        }
     }
 
-    /// Which call `slot` awaits.
-    pub(crate) fn awaits(&self, slot: Slot) -> Option<Slot> {
-        self.slot(slot).awaits.load(Ordering::SeqCst).checked_sub(1)
+    /// Which calls `slot` awaits.
+    pub(crate) fn awaits(&self, slot: Slot) -> Vec<Slot> {
+        match self.slot(slot).awaits.load(Ordering::SeqCst) {
+            0 => Vec::new(),
+            SEVERAL => self.several.lock().get(&slot).map_or_else(Vec::new, |all| all.to_vec()),
+            child => vec![child - 1],
+        }
     }
 }
 
@@ -261,12 +315,16 @@ impl CallTable {
 pub(crate) struct Children {
     base: u32,
     slots: Vec<Child>,
+    /// The calls of parallel loops, by the number in [`Child::Loop`].
+    loops: Vec<Vec<Slot>>,
     open: usize,
 }
 
 #[derive(Debug, Clone, Copy)]
 enum Child {
     Running(Slot),
+    /// A parallel loop: the calls at this place of `loops`.
+    Loop(u32),
     /// Awaited by `__mobula_await_output_size`, which leaves the output to be fetched.
     Output(Slot),
     Awaited,
@@ -281,6 +339,9 @@ pub(crate) enum BadId {
     /// Awaited before.
     #[error("call id {0} was awaited before; an id can be awaited once")]
     Twice(u32),
+    /// A parallel loop where one call is meant.
+    #[error("id {0} is a parallel loop, whose calls have no output; use faasmAwaitCall")]
+    Loop(u32),
 }
 
 impl Children {
@@ -288,22 +349,40 @@ impl Children {
     pub(crate) fn begin(&mut self, serial: u64) {
         debug_assert!(self.open == 0, "the last call's children were released");
         self.slots.clear();
+        self.loops.clear();
         // Fibonacci hashing (Knuth, TAOCP 3, 6.4) spreads the ranges of ids of different calls.
         self.base = (serial.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as u32;
     }
 
     /// Adds a child and returns its id, which is never 0.
     pub(crate) fn add(&mut self, slot: Slot) -> u32 {
+        self.forget_awaited();
+        self.push(Child::Running(slot))
+    }
+
+    /// Adds a parallel loop of these calls and returns its id, which is never 0.
+    pub(crate) fn add_loop(&mut self, slots: Vec<Slot>) -> u32 {
+        self.forget_awaited();
+        let index = self.loops.len() as u32;
+        self.loops.push(slots);
+        self.push(Child::Loop(index))
+    }
+
+    /// When all are awaited, ids go on and the list starts anew, so that a loop needs no memory.
+    fn forget_awaited(&mut self) {
         if self.open == 0 && self.slots.len() >= 1 << 16 {
-            // All are awaited: ids go on, the list starts anew, so that a loop needs no memory.
             self.base = self.next_id();
             self.slots.clear();
+            self.loops.clear();
         }
+    }
+
+    fn push(&mut self, child: Child) -> u32 {
         if self.next_id() == 0 {
             self.slots.push(Child::Awaited);
         }
         let id = self.next_id();
-        self.slots.push(Child::Running(slot));
+        self.slots.push(child);
         self.open += 1;
         id
     }
@@ -321,6 +400,16 @@ impl Children {
     pub(crate) fn running(&self, id: u32) -> Result<Slot, BadId> {
         match self.slots[self.index(id)?] {
             Child::Running(slot) => Ok(slot),
+            Child::Loop(_) => Err(BadId::Loop(id)),
+            Child::Output(_) | Child::Awaited => Err(BadId::Twice(id)),
+        }
+    }
+
+    /// The slots of a child that was not awaited yet: one, or all of a parallel loop.
+    pub(crate) fn all_running(&self, id: u32) -> Result<&[Slot], BadId> {
+        match &self.slots[self.index(id)?] {
+            Child::Running(slot) => Ok(std::slice::from_ref(slot)),
+            Child::Loop(index) => Ok(&self.loops[*index as usize]),
             Child::Output(_) | Child::Awaited => Err(BadId::Twice(id)),
         }
     }
@@ -329,7 +418,7 @@ impl Children {
     pub(crate) fn output(&self, id: u32) -> Result<Slot, BadId> {
         match self.slots[self.index(id)?] {
             Child::Output(slot) => Ok(slot),
-            Child::Running(_) | Child::Awaited => Err(BadId::Unknown(id)),
+            Child::Running(_) | Child::Loop(_) | Child::Awaited => Err(BadId::Unknown(id)),
         }
     }
 
@@ -345,6 +434,9 @@ impl Children {
     /// Notes that the child is done with.
     pub(crate) fn close(&mut self, id: u32) {
         if let Ok(index) = self.index(id) {
+            if let Child::Loop(index) = self.slots[index] {
+                self.loops[index as usize] = Vec::new();
+            }
             self.slots[index] = Child::Awaited;
             self.open -= 1;
         }
@@ -354,13 +446,18 @@ impl Children {
     pub(crate) fn end(&mut self, mut release: impl FnMut(Slot)) {
         if self.open > 0 {
             for child in &self.slots {
-                if let Child::Running(slot) | Child::Output(slot) = *child {
-                    release(slot);
+                match *child {
+                    Child::Running(slot) | Child::Output(slot) => release(slot),
+                    Child::Loop(index) => {
+                        self.loops[index as usize].iter().for_each(|&slot| release(slot));
+                    }
+                    Child::Awaited => {}
                 }
             }
         }
         self.open = 0;
         self.slots.clear();
+        self.loops.clear();
     }
 }
 
@@ -372,8 +469,8 @@ mod tests {
     fn whoever_comes_second_frees_the_slot() {
         let (table, mut free) = (CallTable::new(), FreeSlots::default());
         for parent_first in [true, false] {
-            let slot = table.acquire(&mut free, b"in".to_vec()).unwrap();
-            assert_eq!(table.take_input(slot), b"in");
+            let slot = table.acquire(&mut free, b"in".to_vec().into()).unwrap();
+            assert_eq!(table.take_input(slot), b"in".to_vec().into());
             if parent_first {
                 table.release(&mut free, slot);
                 assert_eq!(table.orphans(), 1);
@@ -384,7 +481,8 @@ mod tests {
                 table.release_done(&mut free, slot);
             }
             assert_eq!(table.orphans(), 0);
-            assert_eq!(table.acquire(&mut free, Vec::new()), Some(slot), "the slot is free again");
+            let again = table.acquire(&mut free, Input::default());
+            assert_eq!(again, Some(slot), "the slot is free again");
             assert!(!table.is_done(slot) && table.take_output(slot).is_empty());
             table.complete(&mut free, slot, 0, Vec::new());
             table.release_done(&mut free, slot);
@@ -408,6 +506,20 @@ mod tests {
         let mut released = Vec::new();
         children.end(|slot| released.push(slot));
         assert_eq!(released, [10]);
+    }
+
+    #[test]
+    fn a_parallel_loop_is_one_child_of_many_calls() {
+        let mut children = Children::default();
+        children.begin(5);
+        let (one, all) = (children.add(7), children.add_loop(vec![8, 9]));
+        assert_eq!(children.all_running(one), Ok(&[7][..]));
+        assert_eq!(children.all_running(all), Ok(&[8, 9][..]));
+        assert_eq!(children.running(all), Err(BadId::Loop(all)));
+        children.close(one);
+        let mut released = Vec::new();
+        children.end(|slot| released.push(slot));
+        assert_eq!(released, [8, 9]);
     }
 
     #[test]

@@ -22,9 +22,9 @@ use std::time::{Duration, Instant};
 use wasmtime::{Global, Instance, Store, Trap, TypedFunc, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
-use crate::call::{Outcome, Slot};
+use crate::call::{Input, Outcome, Slot};
 use crate::error::ModuleError;
-use crate::function::Function;
+use crate::function::{Entry, Function};
 use crate::host::{GuestSide, Host};
 use crate::limits;
 use crate::memory::window::Windows;
@@ -55,19 +55,23 @@ pub(crate) struct Faaslet {
     store: Store<Host>,
     instance: Instance,
     globals: Vec<Global>,
-    entries: Vec<(i32, Entry)>,
+    entries: Vec<(i32, Code)>,
+    by_pointer: Option<TypedFunc<i32, i32>>,
     snapshot: Option<Arc<Snapshot>>,
     lifecycle: Lifecycle,
     origin: Origin,
     suspended: bool,
 }
 
+/// The compiled code of an entry.
 #[derive(Clone)]
-enum Entry {
+enum Code {
     /// `() -> i32`, as Mobula's own entries are.
     Value(TypedFunc<(), i32>),
     /// `() -> ()`, as `_start` is.
     Unit(TypedFunc<(), ()>),
+    /// `(i32) -> i32`, with the address that it is to call.
+    Pointer(TypedFunc<i32, i32>, i32),
 }
 
 impl Faaslet {
@@ -117,6 +121,7 @@ impl Faaslet {
             instance,
             globals,
             entries: Vec::new(),
+            by_pointer: None,
             snapshot: None,
             lifecycle: Lifecycle::Dirty,
             origin: Origin { worker: usize::MAX, epoch: 0 },
@@ -210,12 +215,12 @@ impl Faaslet {
     pub(crate) async fn run(
         &mut self,
         slot: Slot,
-        entry: i32,
-        input: Vec<u8>,
+        entry: Entry,
+        input: Input,
         origin: Origin,
     ) -> Outcome {
         assert_eq!(self.lifecycle, Lifecycle::Clean, "only clean faaslets run calls");
-        let func = match self.entry(entry) {
+        let func = match self.code(entry) {
             Ok(func) => func,
             Err(err) => return Outcome::Refused(err.to_string()),
         };
@@ -234,7 +239,7 @@ impl Faaslet {
         outcome
     }
 
-    async fn call(&mut self, func: &Entry) -> Outcome {
+    async fn call(&mut self, func: &Code) -> Outcome {
         let mut polls = 0u32;
         let result = {
             let mut call = pin!(func.call(&mut self.store));
@@ -248,7 +253,7 @@ impl Faaslet {
         result.map_or_else(outcome_of_error, Outcome::Returned)
     }
 
-    async fn call_with_timeout(&mut self, func: &Entry, timeout: Duration) -> Outcome {
+    async fn call_with_timeout(&mut self, func: &Code, timeout: Duration) -> Outcome {
         self.suspended = true;
         self.store.set_epoch_deadline(ticks(timeout));
         let deadline = Instant::now() + timeout;
@@ -275,24 +280,39 @@ impl Faaslet {
         }
     }
 
-    fn entry(&mut self, index: i32) -> Result<Entry, ModuleError> {
-        if let Some((_, entry)) = self.entries.iter().find(|(i, _)| *i == index) {
-            return Ok(entry.clone());
+    fn code(&mut self, entry: Entry) -> Result<Code, ModuleError> {
+        match entry {
+            Entry::Index(index) => self.code_of_index(index),
+            Entry::Pointer(address) => self.code_of_pointer(address),
+        }
+    }
+
+    fn code_of_index(&mut self, index: i32) -> Result<Code, ModuleError> {
+        if let Some((_, code)) = self.entries.iter().find(|(i, _)| *i == index) {
+            return Ok(code.clone());
         }
         let function = self.store.data().function.clone();
-        let name = function.entry(index)?;
-        let entry = match self.instance.get_typed_func(&mut self.store, name) {
-            Ok(func) => Entry::Value(func),
+        let name = function.export(Entry::Index(index))?;
+        let code = match self.instance.get_typed_func(&mut self.store, name) {
+            Ok(func) => Code::Value(func),
             Err(_) => match self.instance.get_typed_func(&mut self.store, name) {
-                Ok(func) => Entry::Unit(func),
-                Err(_) => {
-                    let why = format!("its export {name} takes arguments or returns no i32");
-                    return Err(ModuleError::Unsupported { why });
-                }
+                Ok(func) => Code::Unit(func),
+                Err(_) => return Err(wrong_type(name)),
             },
         };
-        self.entries.push((index, entry.clone()));
-        Ok(entry)
+        self.entries.push((index, code.clone()));
+        Ok(code)
+    }
+
+    fn code_of_pointer(&mut self, address: u32) -> Result<Code, ModuleError> {
+        if self.by_pointer.is_none() {
+            let function = self.store.data().function.clone();
+            let name = function.export(Entry::Pointer(address))?;
+            let func = self.instance.get_typed_func(&mut self.store, name);
+            self.by_pointer = Some(func.map_err(|_| wrong_type(name))?);
+        }
+        let func = self.by_pointer.clone().expect("just looked up");
+        Ok(Code::Pointer(func, address.cast_signed()))
     }
 
     /// The store's data.
@@ -379,13 +399,19 @@ pub(crate) struct Reset {
     pub(crate) scanned: bool,
 }
 
-impl Entry {
+impl Code {
     async fn call(&self, store: &mut Store<Host>) -> wasmtime::Result<i32> {
         match self {
             Self::Value(func) => func.call_async(store, ()).await,
             Self::Unit(func) => func.call_async(store, ()).await.map(|()| 0),
+            Self::Pointer(func, address) => func.call_async(store, *address).await,
         }
     }
+}
+
+fn wrong_type(export: &str) -> ModuleError {
+    let why = format!("its export {export} does not have the parameters and result of an entry");
+    ModuleError::Unsupported { why }
 }
 
 fn outcome_of_error(err: wasmtime::Error) -> Outcome {

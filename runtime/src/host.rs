@@ -6,8 +6,8 @@ use wasmtime::{Memory, ResourceLimiter};
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
 
-use crate::call::{Children, Slot};
-use crate::function::Function;
+use crate::call::{Children, Input, Slot};
+use crate::function::{Entry, Function};
 use crate::memory::GuestMemory;
 use crate::memory::window::Windows;
 use crate::runtime::Rank;
@@ -46,7 +46,7 @@ pub(crate) struct CallState {
     pub(crate) slot: Option<Slot>,
     pub(crate) entry: i32,
     pub(crate) serial: u64,
-    pub(crate) input: Vec<u8>,
+    pub(crate) input: Input,
     pub(crate) output: Vec<u8>,
     pub(crate) children: Children,
     pub(crate) locks: Vec<(Arc<KeyLock>, Mode)>,
@@ -65,10 +65,10 @@ impl Host {
     }
 
     /// Starts a call.
-    pub(crate) fn begin(&mut self, slot: Slot, entry: i32, input: Vec<u8>) {
+    pub(crate) fn begin(&mut self, slot: Slot, entry: Entry, input: Input) {
         let call = &mut self.call;
         call.slot = Some(slot);
-        call.entry = entry;
+        call.entry = entry.index();
         call.serial += 1;
         call.input = input;
         call.is_main = self.rank.is_main(slot);
@@ -92,7 +92,7 @@ impl Host {
         call.children.end(|child| {
             rank.with_free_slots(|free| rank.calls.release(free, child));
         });
-        call.input = Vec::new();
+        call.input = Input::default();
         self.end_wasi();
         std::mem::take(&mut self.call.output)
     }
@@ -116,6 +116,22 @@ impl Host {
             value.opened();
             self.call.opened.push(value.clone());
         }
+    }
+
+    /// Gives the address space of the window at `ptr` back.
+    ///
+    /// # Errors
+    /// When this call has no window there, or the proto-function opened it.
+    pub(crate) fn close_window(&mut self, ptr: u32) -> wasmtime::Result<()> {
+        let serial = self.call.serial;
+        let Some(side) = &mut self.memory else { wasmtime::bail!("the module has no memory") };
+        let value = side.windows.unmap(&side.bytes, ptr as usize, serial)?;
+        if !side.windows.uses(value, serial)
+            && let Some(at) = self.call.opened.iter().position(|open| open.id() == value)
+        {
+            self.call.opened.swap_remove(at).closed();
+        }
+        Ok(())
     }
 
     /// Takes the values with windows over, which stay open; for the snapshot.

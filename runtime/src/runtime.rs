@@ -11,10 +11,10 @@ use mobula_shm::{PageBytes, PagemapScanner, Reservation};
 use parking_lot::{Mutex, RwLock};
 use wasmtime::{Engine, Linker};
 
-use crate::call::{CallTable, FreeSlots, Outcome, Slot};
+use crate::call::{CallTable, FreeSlots, Input, Outcome, Slot};
 use crate::config::Config;
 use crate::error::{ModuleError, RuntimeError};
-use crate::function::Function;
+use crate::function::{Entry, Function};
 use crate::host::Host;
 use crate::limits;
 use crate::memory::Creator;
@@ -197,9 +197,10 @@ impl Runtime {
     ) -> Result<Finished, RuntimeError> {
         let rank = &self.rank;
         let function = rank.find_function(user, name)?;
-        rank.function(function).entry(entry)?;
+        let entry = Entry::Index(entry);
+        rank.function(function).export(entry)?;
         let start = *self.started.lock().get_or_insert_with(Instant::now);
-        let slot = rank.with_free_slots(|free| rank.calls.acquire(free, input));
+        let slot = rank.with_free_slots(|free| rank.calls.acquire(free, input.into()));
         let slot = slot.expect("the table is empty before the main call");
         rank.main_slot.store(slot, Ordering::Release);
         rank.scheduler.push(Work::Call(Ready { slot, function, entry }));
@@ -283,7 +284,7 @@ impl Rank {
     }
 
     /// Queues a call; `None` when too many exist.
-    pub(crate) fn submit(&self, function: u32, entry: i32, input: Vec<u8>) -> Option<Slot> {
+    pub(crate) fn submit(&self, function: u32, entry: Entry, input: Input) -> Option<Slot> {
         let slot = self.with_free_slots(|free| self.calls.acquire(free, input))?;
         self.scheduler.push(Work::Call(Ready { slot, function, entry }));
         Some(slot)

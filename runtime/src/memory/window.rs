@@ -35,6 +35,26 @@ struct Window {
     block: Block,
 }
 
+/// Why a window cannot be given back.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum UnmapError {
+    /// The call has opened none there.
+    #[error("this call has no window at {ptr:#x}")]
+    None {
+        /// The guest's pointer.
+        ptr: usize,
+    },
+    /// Every call relies on its address.
+    #[error("the window at {ptr:#x} was opened by the proto-function and stays")]
+    Pinned {
+        /// The guest's pointer.
+        ptr: usize,
+    },
+    /// The system refused.
+    #[error(transparent)]
+    Shm(#[from] mobula_shm::Error),
+}
+
 /// The windows of one guest memory.
 #[derive(Debug, Default)]
 pub(crate) struct Windows {
@@ -150,6 +170,11 @@ impl Windows {
             self.holes.push(window.at..window.at + window.len);
         }
         self.open = kept;
+        self.join_holes();
+        Ok(())
+    }
+
+    fn join_holes(&mut self) {
         self.holes.sort_by_key(|hole| hole.start);
         self.holes.dedup_by(|next, hole| {
             let joined = hole.end == next.start;
@@ -158,7 +183,35 @@ impl Windows {
             }
             joined
         });
-        Ok(())
+    }
+
+    /// Unmaps the window of `call` that holds the address `ptr` and returns its value.
+    ///
+    /// # Errors
+    /// [`UnmapError`] when there is none, or the proto-function opened it.
+    pub(crate) fn unmap(
+        &mut self,
+        memory: &GuestMemory,
+        ptr: usize,
+        call: u64,
+    ) -> Result<u64, UnmapError> {
+        let holds = |w: &Window| (w.at..w.at + w.len).contains(&ptr);
+        let window = self.open.iter().position(|w| holds(w) && w.used_in == call);
+        let Some(index) = window else { return Err(UnmapError::None { ptr }) };
+        if self.open[index].pinned {
+            return Err(UnmapError::Pinned { ptr });
+        }
+        let Window { value, at, len, .. } = self.open[index];
+        clear(memory, at, len)?;
+        self.open.swap_remove(index);
+        self.holes.push(at..at + len);
+        self.join_holes();
+        Ok(value)
+    }
+
+    /// Whether `call` has a window on `value`.
+    pub(crate) fn uses(&self, value: u64, call: u64) -> bool {
+        self.open.iter().any(|w| w.value == value && w.used_in == call)
     }
 
     /// Unmaps all windows but pinned ones; their address space is private zero pages again.

@@ -39,6 +39,8 @@ pub struct ModuleInfo {
     pub init: Vec<String>,
     /// Whether the module has a proto-function (`FAASM_ZYGOTE`).
     pub has_proto: bool,
+    /// Whether functions can be called by their address.
+    pub calls_pointers: bool,
     /// Names under which the mutable globals are exported, in index order.
     pub globals: Vec<String>,
     /// Initial size of the memory in 64 KiB pages; `None` when the module has no memory.
@@ -244,6 +246,7 @@ impl Survey {
         Ok(ModuleInfo {
             entries,
             init: start.into_iter().chain(constructors).collect(),
+            calls_pointers: self.function_export(abi::POINTER_EXPORT).is_some(),
             has_proto: self.function_export(abi::ZYGOTE_EXPORT).is_some(),
             globals: self.mutable_globals.iter().map(|i| format!("{GLOBAL_PREFIX}{i}")).collect(),
             memory_pages: self.memory.map(|m| m.initial),

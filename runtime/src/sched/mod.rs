@@ -29,6 +29,7 @@ use parking_lot::{Mutex, RwLock};
 
 use crate::call::{FreeSlots, Slot};
 use crate::error::RuntimeError;
+use crate::function::Entry;
 use crate::limits;
 use crate::pool::LocalPools;
 use crate::runtime::Rank;
@@ -42,8 +43,8 @@ pub(crate) struct Ready {
     pub(crate) slot: Slot,
     /// Index of its function in the rank's table.
     pub(crate) function: u32,
-    /// Entry of the function.
-    pub(crate) entry: i32,
+    /// What of the function runs.
+    pub(crate) entry: Entry,
 }
 
 /// A piece of work for a runner.
