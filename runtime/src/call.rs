@@ -37,20 +37,6 @@ const SEGMENT: usize = 4096;
 /// Index of a live call in the table.
 pub(crate) type Slot = u32;
 
-/// What a call gets from whoever started it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Input {
-    pub(crate) bytes: Vec<u8>,
-    /// Its part of a parallel loop: indices from the first to below the second.
-    pub(crate) range: Option<(i64, i64)>,
-}
-
-impl From<Vec<u8>> for Input {
-    fn from(bytes: Vec<u8>) -> Self {
-        Self { bytes, range: None }
-    }
-}
-
 /// How a call ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
@@ -136,26 +122,34 @@ impl CallTable {
     }
 
     /// Takes a free slot for a call with this input; `None` when [`limits::CALLS`] exist.
-    pub(crate) fn acquire(&self, free: &mut FreeSlots, input: Input) -> Option<Slot> {
+    pub(crate) fn acquire(&self, free: &mut FreeSlots, input: Vec<u8>) -> Option<Slot> {
         let slot = match free.0.pop() {
             Some(slot) => slot,
             None => self.refill(free)?,
         };
-        let mut bits = 0;
-        let entry = self.slot(slot);
-        if !input.bytes.is_empty() {
-            *entry.payload.lock() = input.bytes;
-            bits |= INPUT;
-        }
-        if let Some((lo, hi)) = input.range {
-            entry.range[0].store(lo, Ordering::Relaxed);
-            entry.range[1].store(hi, Ordering::Relaxed);
-            bits |= RANGE;
-        }
-        if bits != 0 {
-            entry.state.store(bits, Ordering::Relaxed);
+        if !input.is_empty() {
+            let entry = self.slot(slot);
+            *entry.payload.lock() = input;
+            entry.state.store(INPUT, Ordering::Relaxed);
         }
         Some(slot)
+    }
+
+    /// Gives a call that was not started yet its part of a parallel loop: indices from `lo` to below
+    /// `hi`.
+    pub(crate) fn set_range(&self, slot: Slot, (lo, hi): (i64, i64)) {
+        let entry = self.slot(slot);
+        entry.range[0].store(lo, Ordering::Relaxed);
+        entry.range[1].store(hi, Ordering::Relaxed);
+        entry.state.fetch_or(RANGE, Ordering::Relaxed);
+    }
+
+    /// The running call's part of a parallel loop, if it has one.
+    pub(crate) fn range(&self, slot: Slot) -> Option<(i64, i64)> {
+        let entry = self.slot(slot);
+        let [lo, hi] = &entry.range;
+        let range = || (lo.load(Ordering::Relaxed), hi.load(Ordering::Relaxed));
+        (entry.state.load(Ordering::Relaxed) & RANGE != 0).then(range)
     }
 
     fn refill(&self, free: &mut FreeSlots) -> Option<Slot> {
@@ -191,17 +185,12 @@ impl CallTable {
     }
 
     /// The call's input, taken by the faaslet that runs it.
-    pub(crate) fn take_input(&self, slot: Slot) -> Input {
+    pub(crate) fn take_input(&self, slot: Slot) -> Vec<u8> {
         let entry = self.slot(slot);
-        let state = entry.state.load(Ordering::Relaxed);
-        let bytes = if state & INPUT == 0 {
-            Vec::new()
-        } else {
-            std::mem::take(&mut *entry.payload.lock())
-        };
-        let [lo, hi] = &entry.range;
-        let range = || (lo.load(Ordering::Relaxed), hi.load(Ordering::Relaxed));
-        Input { bytes, range: (state & RANGE != 0).then(range) }
+        if entry.state.load(Ordering::Relaxed) & INPUT == 0 {
+            return Vec::new();
+        }
+        std::mem::take(&mut entry.payload.lock())
     }
 
     /// Stores the result and wakes the parent if it waits; the slot is the parent's from here on.
@@ -405,6 +394,11 @@ impl Children {
         }
     }
 
+    /// Whether the id is that of a parallel loop.
+    pub(crate) fn is_loop(&self, id: u32) -> bool {
+        self.index(id).is_ok_and(|index| matches!(self.slots[index], Child::Loop(_)))
+    }
+
     /// The slots of a child that was not awaited yet: one, or all of a parallel loop.
     pub(crate) fn all_running(&self, id: u32) -> Result<&[Slot], BadId> {
         match &self.slots[self.index(id)?] {
@@ -469,8 +463,8 @@ mod tests {
     fn whoever_comes_second_frees_the_slot() {
         let (table, mut free) = (CallTable::new(), FreeSlots::default());
         for parent_first in [true, false] {
-            let slot = table.acquire(&mut free, b"in".to_vec().into()).unwrap();
-            assert_eq!(table.take_input(slot), b"in".to_vec().into());
+            let slot = table.acquire(&mut free, b"in".to_vec()).unwrap();
+            assert_eq!(table.take_input(slot), b"in");
             if parent_first {
                 table.release(&mut free, slot);
                 assert_eq!(table.orphans(), 1);
@@ -481,7 +475,7 @@ mod tests {
                 table.release_done(&mut free, slot);
             }
             assert_eq!(table.orphans(), 0);
-            let again = table.acquire(&mut free, Input::default());
+            let again = table.acquire(&mut free, Vec::new());
             assert_eq!(again, Some(slot), "the slot is free again");
             assert!(!table.is_done(slot) && table.take_output(slot).is_empty());
             table.complete(&mut free, slot, 0, Vec::new());

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use wasmtime::{Global, Instance, Store, Trap, TypedFunc, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
-use crate::call::{Input, Outcome, Slot};
+use crate::call::{Outcome, Slot};
 use crate::error::ModuleError;
 use crate::function::{Entry, Function};
 use crate::host::{GuestSide, Host};
@@ -55,8 +55,8 @@ pub(crate) struct Faaslet {
     store: Store<Host>,
     instance: Instance,
     globals: Vec<Global>,
-    entries: Vec<(i32, Code)>,
-    by_pointer: Option<TypedFunc<i32, i32>>,
+    /// Code that was looked up before, by entry index; `None` for what calls addresses.
+    codes: Vec<(Option<i32>, Code)>,
     snapshot: Option<Arc<Snapshot>>,
     lifecycle: Lifecycle,
     origin: Origin,
@@ -64,14 +64,13 @@ pub(crate) struct Faaslet {
 }
 
 /// The compiled code of an entry.
-#[derive(Clone)]
 enum Code {
     /// `() -> i32`, as Mobula's own entries are.
     Value(TypedFunc<(), i32>),
     /// `() -> ()`, as `_start` is.
     Unit(TypedFunc<(), ()>),
-    /// `(i32) -> i32`, with the address that it is to call.
-    Pointer(TypedFunc<i32, i32>, i32),
+    /// `(i32) -> i32`: calls the function at an address.
+    Pointer(TypedFunc<i32, i32>),
 }
 
 impl Faaslet {
@@ -120,8 +119,7 @@ impl Faaslet {
             store,
             instance,
             globals,
-            entries: Vec::new(),
-            by_pointer: None,
+            codes: Vec::new(),
             snapshot: None,
             lifecycle: Lifecycle::Dirty,
             origin: Origin { worker: usize::MAX, epoch: 0 },
@@ -216,12 +214,12 @@ impl Faaslet {
         &mut self,
         slot: Slot,
         entry: Entry,
-        input: Input,
+        input: Vec<u8>,
         origin: Origin,
     ) -> Outcome {
         assert_eq!(self.lifecycle, Lifecycle::Clean, "only clean faaslets run calls");
-        let func = match self.code(entry) {
-            Ok(func) => func,
+        let code = match self.code(entry) {
+            Ok(code) => code,
             Err(err) => return Outcome::Refused(err.to_string()),
         };
         self.lifecycle = Lifecycle::Running;
@@ -229,8 +227,8 @@ impl Faaslet {
         self.store.data_mut().begin(slot, entry, input);
         let timeout = self.store.data().rank.config.timeout;
         let outcome = match timeout {
-            None => self.call(&func).await,
-            Some(timeout) => self.call_with_timeout(&func, timeout).await,
+            None => self.call(code, entry).await,
+            Some(timeout) => self.call_with_timeout(code, entry, timeout).await,
         };
         self.lifecycle = match outcome {
             Outcome::Returned(_) | Outcome::Exited(_) => Lifecycle::Dirty,
@@ -239,10 +237,10 @@ impl Faaslet {
         outcome
     }
 
-    async fn call(&mut self, func: &Code) -> Outcome {
+    async fn call(&mut self, code: usize, entry: Entry) -> Outcome {
         let mut polls = 0u32;
         let result = {
-            let mut call = pin!(func.call(&mut self.store));
+            let mut call = pin!(self.codes[code].1.call(&mut self.store, entry));
             std::future::poll_fn(|cx| {
                 polls += 1;
                 call.as_mut().poll(cx)
@@ -253,14 +251,14 @@ impl Faaslet {
         result.map_or_else(outcome_of_error, Outcome::Returned)
     }
 
-    async fn call_with_timeout(&mut self, func: &Code, timeout: Duration) -> Outcome {
+    async fn call_with_timeout(&mut self, code: usize, entry: Entry, timeout: Duration) -> Outcome {
         self.suspended = true;
         self.store.set_epoch_deadline(ticks(timeout));
         let deadline = Instant::now() + timeout;
         let monitor = self.store.data().rank.monitor.clone();
         let mut wake = None;
         let result = {
-            let mut call = pin!(func.call(&mut self.store));
+            let mut call = pin!(self.codes[code].1.call(&mut self.store, entry));
             std::future::poll_fn(|cx| match call.as_mut().poll(cx) {
                 Poll::Pending if Instant::now() >= deadline => Poll::Ready(None),
                 Poll::Pending => {
@@ -280,39 +278,27 @@ impl Faaslet {
         }
     }
 
-    fn code(&mut self, entry: Entry) -> Result<Code, ModuleError> {
-        match entry {
-            Entry::Index(index) => self.code_of_index(index),
-            Entry::Pointer(address) => self.code_of_pointer(address),
-        }
-    }
-
-    fn code_of_index(&mut self, index: i32) -> Result<Code, ModuleError> {
-        if let Some((_, code)) = self.entries.iter().find(|(i, _)| *i == index) {
-            return Ok(code.clone());
+    /// Where in `codes` the code of an entry is, looked up at its first use.
+    fn code(&mut self, entry: Entry) -> Result<usize, ModuleError> {
+        let key = match entry {
+            Entry::Index(index) => Some(index),
+            Entry::Pointer(_) => None,
+        };
+        if let Some(at) = self.codes.iter().position(|(k, _)| *k == key) {
+            return Ok(at);
         }
         let function = self.store.data().function.clone();
-        let name = function.export(Entry::Index(index))?;
-        let code = match self.instance.get_typed_func(&mut self.store, name) {
-            Ok(func) => Code::Value(func),
-            Err(_) => match self.instance.get_typed_func(&mut self.store, name) {
-                Ok(func) => Code::Unit(func),
-                Err(_) => return Err(wrong_type(name)),
+        let name = function.export(entry)?;
+        let (instance, store) = (&self.instance, &mut self.store);
+        let code = match entry {
+            Entry::Pointer(_) => instance.get_typed_func(store, name).map(Code::Pointer),
+            Entry::Index(_) => match instance.get_typed_func(&mut *store, name) {
+                Ok(func) => Ok(Code::Value(func)),
+                Err(_) => instance.get_typed_func(store, name).map(Code::Unit),
             },
         };
-        self.entries.push((index, code.clone()));
-        Ok(code)
-    }
-
-    fn code_of_pointer(&mut self, address: u32) -> Result<Code, ModuleError> {
-        if self.by_pointer.is_none() {
-            let function = self.store.data().function.clone();
-            let name = function.export(Entry::Pointer(address))?;
-            let func = self.instance.get_typed_func(&mut self.store, name);
-            self.by_pointer = Some(func.map_err(|_| wrong_type(name))?);
-        }
-        let func = self.by_pointer.clone().expect("just looked up");
-        Ok(Code::Pointer(func, address.cast_signed()))
+        self.codes.push((key, code.map_err(|_| wrong_type(name))?));
+        Ok(self.codes.len() - 1)
     }
 
     /// The store's data.
@@ -400,11 +386,11 @@ pub(crate) struct Reset {
 }
 
 impl Code {
-    async fn call(&self, store: &mut Store<Host>) -> wasmtime::Result<i32> {
+    async fn call(&self, store: &mut Store<Host>, entry: Entry) -> wasmtime::Result<i32> {
         match self {
             Self::Value(func) => func.call_async(store, ()).await,
             Self::Unit(func) => func.call_async(store, ()).await.map(|()| 0),
-            Self::Pointer(func, address) => func.call_async(store, *address).await,
+            Self::Pointer(func) => func.call_async(store, entry.address()).await,
         }
     }
 }

@@ -46,6 +46,14 @@ impl Entry {
             Self::Pointer(_) => 0,
         }
     }
+
+    /// The address, as an i32 of the guest's; 0 for an entry by index.
+    pub(crate) fn address(self) -> i32 {
+        match self {
+            Self::Index(_) => 0,
+            Self::Pointer(address) => address.cast_signed(),
+        }
+    }
 }
 
 impl std::fmt::Display for Entry {

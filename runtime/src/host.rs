@@ -6,7 +6,7 @@ use wasmtime::{Memory, ResourceLimiter};
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
 
-use crate::call::{Children, Input, Slot};
+use crate::call::{Children, Slot};
 use crate::function::{Entry, Function};
 use crate::memory::GuestMemory;
 use crate::memory::window::Windows;
@@ -46,7 +46,7 @@ pub(crate) struct CallState {
     pub(crate) slot: Option<Slot>,
     pub(crate) entry: i32,
     pub(crate) serial: u64,
-    pub(crate) input: Input,
+    pub(crate) input: Vec<u8>,
     pub(crate) output: Vec<u8>,
     pub(crate) children: Children,
     pub(crate) locks: Vec<(Arc<KeyLock>, Mode)>,
@@ -65,7 +65,7 @@ impl Host {
     }
 
     /// Starts a call.
-    pub(crate) fn begin(&mut self, slot: Slot, entry: Entry, input: Input) {
+    pub(crate) fn begin(&mut self, slot: Slot, entry: Entry, input: Vec<u8>) {
         let call = &mut self.call;
         call.slot = Some(slot);
         call.entry = entry.index();
@@ -92,7 +92,7 @@ impl Host {
         call.children.end(|child| {
             rank.with_free_slots(|free| rank.calls.release(free, child));
         });
-        call.input = Input::default();
+        call.input = Vec::new();
         self.end_wasi();
         std::mem::take(&mut self.call.output)
     }

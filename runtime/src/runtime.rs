@@ -11,7 +11,7 @@ use mobula_shm::{PageBytes, PagemapScanner, Reservation};
 use parking_lot::{Mutex, RwLock};
 use wasmtime::{Engine, Linker};
 
-use crate::call::{CallTable, FreeSlots, Input, Outcome, Slot};
+use crate::call::{CallTable, FreeSlots, Outcome, Slot};
 use crate::config::Config;
 use crate::error::{ModuleError, RuntimeError};
 use crate::function::{Entry, Function};
@@ -200,10 +200,10 @@ impl Runtime {
         let entry = Entry::Index(entry);
         rank.function(function).export(entry)?;
         let start = *self.started.lock().get_or_insert_with(Instant::now);
-        let slot = rank.with_free_slots(|free| rank.calls.acquire(free, input.into()));
+        let slot = rank.with_free_slots(|free| rank.calls.acquire(free, input));
         let slot = slot.expect("the table is empty before the main call");
         rank.main_slot.store(slot, Ordering::Release);
-        rank.scheduler.push(Work::Call(Ready { slot, function, entry }));
+        rank.scheduler.push(Work::Call(Ready::new(slot, function, entry)));
         let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
         while !rank.calls.poll_done(slot, &waker) {
             std::thread::park();
@@ -284,9 +284,23 @@ impl Rank {
     }
 
     /// Queues a call; `None` when too many exist.
-    pub(crate) fn submit(&self, function: u32, entry: Entry, input: Input) -> Option<Slot> {
+    pub(crate) fn submit(&self, function: u32, entry: Entry, input: Vec<u8>) -> Option<Slot> {
         let slot = self.with_free_slots(|free| self.calls.acquire(free, input))?;
-        self.scheduler.push(Work::Call(Ready { slot, function, entry }));
+        self.scheduler.push(Work::Call(Ready::new(slot, function, entry)));
+        Some(slot)
+    }
+
+    /// Queues one call of a parallel loop; `None` when too many exist.
+    pub(crate) fn submit_part(
+        &self,
+        function: u32,
+        entry: Entry,
+        input: Vec<u8>,
+        range: (i64, i64),
+    ) -> Option<Slot> {
+        let slot = self.with_free_slots(|free| self.calls.acquire(free, input))?;
+        self.calls.set_range(slot, range);
+        self.scheduler.push(Work::Call(Ready::new(slot, function, entry)));
         Some(slot)
     }
 
@@ -327,9 +341,9 @@ impl Rank {
             Outcome::TimedOut(_) => "timed out",
             Outcome::Refused(_) => "was refused",
         };
-        let title = self.function(call.function).title();
+        let title = self.function(call.function()).title();
         let why = outcome.failure().unwrap_or_default();
-        let line = format!("mobula: call {title}[{}] {verb}: {why}\n", call.entry);
+        let line = format!("mobula: call {title}[{}] {verb}: {why}\n", call.entry());
         // A closed stderr leaves nobody to tell.
         let _ = self.stdio.write(Stream::Stderr, line.as_bytes());
         if self.is_main(call.slot) {

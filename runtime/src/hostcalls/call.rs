@@ -7,7 +7,7 @@ use mobula_guest::abi;
 use wasmtime::{Caller, Linker, Result, bail};
 
 use super::{key, length, memory, named, payload};
-use crate::call::{Input, Slot};
+use crate::call::Slot;
 use crate::function::Entry;
 use crate::host::Host;
 use crate::limits;
@@ -92,9 +92,13 @@ fn add_awaits(linker: &mut Linker<Host>) -> Result<()> {
         env,
         abi::AWAIT_CALL,
         |mut caller: Caller<'_, Host>, (id,): (u32,)| {
-            Box::new(
-                async move { await_all(&mut caller, id).await.map_err(named(abi::AWAIT_CALL)) },
-            )
+            Box::new(async move {
+                if caller.data().call.children.is_loop(id) {
+                    return await_loop(&mut caller, id).await.map_err(named(abi::AWAIT_CALL));
+                }
+                let slot = await_child(&mut caller, id).await.map_err(named(abi::AWAIT_CALL))?;
+                Ok(close_child(&mut caller, id, slot))
+            })
         },
     )?;
     linker.func_wrap_async(
@@ -152,7 +156,7 @@ fn add_awaits(linker: &mut Linker<Host>) -> Result<()> {
 
 fn read_input(caller: &Caller<'_, Host>, ptr: u32, len: i32) -> Result<i32> {
     let host = caller.data();
-    let input = &host.call.input.bytes;
+    let input = &host.call.input;
     let len = length(len, "the buffer's length")?;
     if len == 0 {
         return Ok(i32::try_from(input.len())?);
@@ -169,7 +173,7 @@ fn chain_this(mut caller: Caller<'_, Host>, entry: Entry, ptr: u32, len: i32) ->
     let function = &caller.data().function;
     function.export(entry)?;
     let id = function.id;
-    chain(&mut caller, id, entry, input.into())
+    chain(&mut caller, id, entry, input)
 }
 
 fn chain_function(mut caller: Caller<'_, Host>, name: u32, ptr: u32, len: i32) -> Result<u32> {
@@ -179,10 +183,15 @@ fn chain_function(mut caller: Caller<'_, Host>, name: u32, ptr: u32, len: i32) -
     };
     let host = caller.data();
     let function = host.rank.find_function(&host.function.user, &String::from_utf8_lossy(&name))?;
-    chain(&mut caller, function, Entry::Index(0), input.into())
+    chain(&mut caller, function, Entry::Index(0), input)
 }
 
-fn chain(caller: &mut Caller<'_, Host>, function: u32, entry: Entry, input: Input) -> Result<u32> {
+fn chain(
+    caller: &mut Caller<'_, Host>,
+    function: u32,
+    entry: Entry,
+    input: Vec<u8>,
+) -> Result<u32> {
     let host = caller.data_mut();
     may_chain(host)?;
     let Some(slot) = host.rank.submit(function, entry, input) else { bail!(too_many_calls()) };
@@ -238,8 +247,7 @@ fn chain_range(
     let rank = &host.rank;
     let mut slots = Vec::new();
     for range in range.split(rank.scheduler.threads() * limits::LOOP_CALLS_PER_THREAD)? {
-        let input = Input { bytes: bytes.clone(), range: Some(range) };
-        let Some(slot) = rank.submit(function, entry, input) else {
+        let Some(slot) = rank.submit_part(function, entry, bytes.clone(), range) else {
             slots
                 .into_iter()
                 .for_each(|slot| rank.with_free_slots(|f| rank.calls.release(f, slot)));
@@ -252,7 +260,7 @@ fn chain_range(
 
 fn get_range(caller: &Caller<'_, Host>, lo: u32, hi: u32) -> Result<i32> {
     let host = caller.data();
-    let range = host.call.input.range;
+    let range = host.call.slot.and_then(|slot| host.rank.calls.range(slot));
     let (first, end) = range.unwrap_or((0, 0));
     let memory = memory(host)?;
     memory.check(hi, 8)?;
@@ -263,21 +271,28 @@ fn get_range(caller: &Caller<'_, Host>, lo: u32, hi: u32) -> Result<i32> {
 
 /// Suspends until the child has ended.
 async fn await_child(caller: &mut Caller<'_, Host>, id: u32) -> Result<Slot> {
-    let slot = caller.data().call.children.running(id)?;
-    await_slots(caller, &[slot], Wanted::All).await?;
+    let host = caller.data();
+    let slot = host.call.children.running(id)?;
+    let rank = &host.rank;
+    if rank.calls.is_done(slot) {
+        return Ok(slot);
+    }
+    let Some(me) = host.call.slot else { bail!("only calls can await") };
+    let _blocked = rank.gate.block();
+    rank.calls.set_awaits(me, &[slot]);
+    rank.break_deadlock(me);
+    let done = |cx: &mut std::task::Context<'_>| match rank.calls.poll_done(slot, cx.waker()) {
+        true => Poll::Ready(()),
+        false => Poll::Pending,
+    };
+    poll_fn(done).await;
+    rank.calls.set_awaits(me, &[]);
     Ok(slot)
 }
 
-/// Suspends until the child, or every call of a parallel loop, has ended; the first result that is
-/// not 0.
-async fn await_all(caller: &mut Caller<'_, Host>, id: u32) -> Result<i32> {
-    let slots = match *caller.data().call.children.all_running(id)? {
-        [slot] => {
-            await_slots(caller, &[slot], Wanted::All).await?;
-            return Ok(close_child(caller, id, slot));
-        }
-        ref slots => slots.to_vec(),
-    };
+/// Suspends until every call of a parallel loop has ended; the first result that is not 0.
+async fn await_loop(caller: &mut Caller<'_, Host>, id: u32) -> Result<i32> {
+    let slots = caller.data().call.children.all_running(id)?.to_vec();
     await_slots(caller, &slots, Wanted::All).await?;
     let host = caller.data_mut();
     let calls = &host.rank.calls;
