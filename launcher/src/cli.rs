@@ -26,6 +26,12 @@ pub enum Command {
     Run(Box<RunArgs>),
     /// Compile a module ahead of time, so that the first run starts at once.
     Compile(CompileArgs),
+    /// Remove a directory when the process that started this one has ended.
+    #[command(name = crate::reaper::COMMAND, hide = true)]
+    Reap {
+        /// The directory.
+        dir: PathBuf,
+    },
     /// Compile C for Mobula with whichever toolchain is installed.
     #[command(name = "cc", after_help = CC_HELP)]
     Cc(CcArgs),

@@ -7,6 +7,7 @@
 
 mod cli;
 mod compile;
+mod reaper;
 mod run;
 mod toolchain;
 
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run(args) => run::run(*args),
         Command::Compile(args) => compile::run(&args),
+        Command::Reap { dir } => Ok(reaper::reap(&dir)),
         Command::Cc(args) => cc(toolchain::Language::C, &args.args),
         Command::Cxx(args) => cc(toolchain::Language::Cxx, &args.args),
     };

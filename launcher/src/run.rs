@@ -79,6 +79,7 @@ fn config(args: &RunArgs) -> Result<Config> {
     if !args.no_cache {
         config.cache = cache();
     }
+    config.on_scratch = Some(crate::reaper::watch);
     Ok(config)
 }
 

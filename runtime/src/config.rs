@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::limits;
 use crate::module::Cache;
+use crate::scratch::OnScratch;
 
 /// A host directory that guests may see.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +40,10 @@ pub struct Config {
     pub dirs: Vec<Dir>,
     /// Environment of the guests.
     pub env: BTreeMap<String, String>,
+    /// Where private `/tmp` directories of calls are made; `None` for no `/tmp`.
+    pub scratch: Option<PathBuf>,
+    /// Told of the directory that holds them, when it is made.
+    pub on_scratch: Option<OnScratch>,
     /// Arguments of main, the program's name first.
     pub args: Vec<String>,
     /// Where compiled modules are kept.
@@ -58,6 +63,8 @@ impl Default for Config {
             conf: BTreeSet::new(),
             dirs: Vec::new(),
             env: BTreeMap::new(),
+            scratch: Some(std::env::temp_dir()),
+            on_scratch: None,
             args: Vec::new(),
             cache: Cache::none(),
         }

@@ -12,6 +12,7 @@ use crate::memory::GuestMemory;
 use crate::memory::window::Windows;
 use crate::runtime::Rank;
 use crate::sched::with_worker;
+use crate::scratch::ScratchDir;
 use crate::snapshot::KnownPages;
 use crate::state::{KeyLock, Mode, Value};
 use crate::stdio::{CallStream, Stream};
@@ -57,6 +58,8 @@ pub(crate) struct CallState {
 struct Wasi {
     ctx: WasiP1Ctx,
     streams: [CallStream; 2],
+    /// Dropped after the context, which has files open there.
+    _tmp: Option<ScratchDir>,
 }
 
 impl Host {
@@ -106,8 +109,8 @@ impl Host {
 
     /// The WASI context of this call, made when the guest first needs it.
     pub(crate) fn wasi(&mut self) -> &mut WasiP1Ctx {
-        let (rank, is_main) = (&self.rank, self.call.is_main);
-        &mut self.wasi.get_or_insert_with(|| Box::new(Wasi::new(rank, is_main))).ctx
+        let (rank, function, is_main) = (&self.rank, &self.function, self.call.is_main);
+        &mut self.wasi.get_or_insert_with(|| Box::new(Wasi::new(rank, function, is_main))).ctx
     }
 
     /// Notes that the running call has a window on `value`.
@@ -152,7 +155,7 @@ impl Host {
 }
 
 impl Wasi {
-    fn new(rank: &Rank, is_main: bool) -> Self {
+    fn new(rank: &Rank, function: &Function, is_main: bool) -> Self {
         let config = &rank.config;
         let streams = [Stream::Stdout, Stream::Stderr]
             .map(|stream| CallStream::new(rank.stdio.clone(), stream, is_main));
@@ -169,7 +172,13 @@ impl Wasi {
             // Checked when the runtime started; a directory removed since is simply not there.
             let _ = builder.preopened_dir(&dir.host, &dir.guest, perms);
         }
-        Self { ctx: builder.build_p1(), streams }
+        let scratch = rank.scratch.as_ref().filter(|_| function.info.opens_files());
+        // Without room for it the guest finds no /tmp, which its own calls tell it.
+        let tmp = scratch.and_then(|scratch| scratch.dir().ok());
+        if let Some(dir) = &tmp {
+            let _ = builder.preopened_dir(dir.path(), "/tmp", FsPerms::ReadWrite);
+        }
+        Self { ctx: builder.build_p1(), streams, _tmp: tmp }
     }
 }
 

@@ -21,6 +21,7 @@ use crate::memory::Creator;
 use crate::pool::Gate;
 use crate::sched::monitor::Monitor;
 use crate::sched::{self, Ready, Scheduler, Work, with_worker};
+use crate::scratch::Scratch;
 use crate::state::StateTable;
 use crate::stats::{Report, Stats};
 use crate::stdio::{Sink, Stream};
@@ -44,6 +45,7 @@ pub(crate) struct Rank {
     pub(crate) scanner: Option<PagemapScanner>,
     pub(crate) state: StateTable,
     pub(crate) calls: CallTable,
+    pub(crate) scratch: Option<Scratch>,
     pub(crate) gate: Gate,
     pub(crate) scheduler: Scheduler,
     pub(crate) monitor: Arc<Monitor>,
@@ -127,6 +129,7 @@ impl Runtime {
             id,
             state: StateTable::new(config.numa_node, stats.clone()),
             gate: Gate::new(config.max_faaslets),
+            scratch: scratch_of(&config),
             config,
             stdio,
             stats,
@@ -395,6 +398,13 @@ fn engine(
         let _ = stdio.write(Stream::Stderr, warning.as_bytes());
     }
     Engine::new(&wasm).map_err(|err| RuntimeError::Engine(format!("{err:#}")))
+}
+
+/// Private directories for `/tmp`, unless a directory of the user's is to be there.
+fn scratch_of(config: &Config) -> Option<Scratch> {
+    let taken = config.dirs.iter().any(|dir| dir.guest.trim_end_matches('/') == "/tmp");
+    let parent = config.scratch.as_ref().filter(|_| !taken)?;
+    Some(Scratch::new(parent, config.on_scratch))
 }
 
 fn check_dirs(config: &Config) -> Result<(), RuntimeError> {

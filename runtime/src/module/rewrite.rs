@@ -51,6 +51,14 @@ pub struct ModuleInfo {
     pub unresettable: Option<String>,
 }
 
+impl ModuleInfo {
+    /// Whether the module can open files and directories.
+    #[must_use]
+    pub fn opens_files(&self) -> bool {
+        self.imports.iter().any(|(_, name)| name == "path_open")
+    }
+}
+
 /// A module ready to be compiled, and what was learnt on the way.
 #[derive(Debug)]
 pub(crate) struct Rewritten {
