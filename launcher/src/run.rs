@@ -56,6 +56,7 @@ fn config(args: &RunArgs) -> Result<Config> {
         config.max_faaslets = usize::try_from(limit)?;
     }
     config.timeout = args.timeout;
+    config.track_writes = args.track_writes;
     for KeyValue { key, value } in &args.conf {
         match value.as_str() {
             "1" | "on" | "true" => config.conf.insert(key.clone()),

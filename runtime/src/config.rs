@@ -40,6 +40,9 @@ pub struct Config {
     pub dirs: Vec<Dir>,
     /// Environment of the guests.
     pub env: BTreeMap<String, String>,
+    /// Whether pushes find out by themselves what was stored through windows, flagged or not. Each page
+    /// costs a page fault at its first store after a push.
+    pub track_writes: bool,
     /// Where private `/tmp` directories of calls are made; `None` for no `/tmp`.
     pub scratch: Option<PathBuf>,
     /// Told of the directory that holds them, when it is made.
@@ -63,6 +66,7 @@ impl Default for Config {
             conf: BTreeSet::new(),
             dirs: Vec::new(),
             env: BTreeMap::new(),
+            track_writes: false,
             scratch: Some(std::env::temp_dir()),
             on_scratch: None,
             args: Vec::new(),

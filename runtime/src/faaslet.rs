@@ -168,7 +168,8 @@ impl Faaslet {
             return Ok(Snapshot { image: None, globals, windows: Windows::default(), opened });
         };
         // They stay mapped, over the very pages where adopting the snapshot maps them again.
-        let windows = std::mem::take(&mut side.windows);
+        let mut windows = std::mem::take(&mut side.windows);
+        windows.unguard();
         let image = Snapshot::image_of(&side.bytes).map_err(|err| self.shm_error(&err))?;
         Ok(Snapshot { image: Some(image), globals, windows, opened })
     }
@@ -176,10 +177,13 @@ impl Faaslet {
     /// Brings a new instance to the snapshot.
     fn adopt(&mut self, snapshot: Arc<Snapshot>) -> Result<(), ModuleError> {
         if let Some((image, _)) = &snapshot.image {
-            let Some(side) = &mut self.store.data_mut().memory else { return Ok(()) };
+            let host = self.store.data_mut();
+            let Some(side) = &mut host.memory else { return Ok(()) };
+            let rank = host.rank.clone();
             let mapped = side.bytes.set_size(image.len().get()).and_then(|()| {
                 side.bytes.map_image(image)?;
                 side.windows = snapshot.windows.copy_into(&side.bytes)?;
+                side.watch(&rank, &snapshot.opened);
                 Ok(())
             });
             mapped.map_err(|err| self.shm_error(&err))?;

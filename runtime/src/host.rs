@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use mobula_shm::PageBytes;
 use wasmtime::{Memory, ResourceLimiter};
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
@@ -38,6 +39,23 @@ pub(crate) struct GuestSide {
     /// Bytes below the memory's end at the start of a call that are neither image nor window: what
     /// heaps of earlier calls left below windows. They are not this call's.
     pub(crate) gap: usize,
+}
+
+impl GuestSide {
+    /// Watches stores to windows of `values` that are not watched yet, if the run wants it. Where the
+    /// system refuses, all that they show counts as stored to.
+    pub(crate) fn watch(&mut self, rank: &Rank, values: &[Arc<Value>]) {
+        let Some(tracking) = &rank.tracking else { return };
+        let reservation = self.bytes.reservation();
+        self.windows.guard(|value, at, chunks| {
+            let value = values.iter().find(|open| open.id() == value)?;
+            let watch = tracking.as_ref().and_then(|tracker| {
+                let (at, len) = (PageBytes::new(at.start)?, PageBytes::new(at.len())?);
+                tracker.watch(reservation, at, len).ok()
+            });
+            Some(value.watch(watch, chunks))
+        });
+    }
 }
 
 /// What belongs to one call and is gone with it.
@@ -118,6 +136,13 @@ impl Host {
         if !self.call.opened.iter().any(|open| open.id() == value.id()) {
             value.opened();
             self.call.opened.push(value.clone());
+        }
+    }
+
+    /// Watches stores to this call's windows that are not watched yet, if the run wants it.
+    pub(crate) fn watch_windows(&mut self) {
+        if let Some(side) = &mut self.memory {
+            side.watch(&self.rank, &self.call.opened);
         }
     }
 

@@ -7,7 +7,7 @@ use std::task::{Wake, Waker};
 use std::thread::Thread;
 use std::time::Instant;
 
-use mobula_shm::{PageBytes, PagemapScanner, Reservation};
+use mobula_shm::{PageBytes, PagemapScanner, Reservation, WriteTracker};
 use parking_lot::{Mutex, RwLock};
 use wasmtime::{Engine, Linker};
 
@@ -43,6 +43,8 @@ pub(crate) struct Rank {
     pub(crate) creator: Arc<Creator>,
     pub(crate) engine: Engine,
     pub(crate) scanner: Option<PagemapScanner>,
+    /// Whether stores to windows are watched, and by what: `Some(None)` where the kernel cannot.
+    pub(crate) tracking: Option<Option<Arc<WriteTracker>>>,
     pub(crate) state: StateTable,
     pub(crate) calls: CallTable,
     pub(crate) scratch: Option<Scratch>,
@@ -125,6 +127,7 @@ impl Runtime {
         let scheduler = Scheduler::new(id, config.threads.max(1), cpus, timers.handle().clone())?;
         let stats = Arc::new(Stats::new(scheduler.threads()));
         let monitor = Arc::new(Monitor::default());
+        let tracking = config.track_writes.then(|| WriteTracker::open().map(Arc::new));
         let rank = Arc::new(Rank {
             id,
             state: StateTable::new(config.numa_node, stats.clone()),
@@ -136,6 +139,7 @@ impl Runtime {
             creator,
             engine,
             scanner: PagemapScanner::open(),
+            tracking,
             calls: CallTable::new(),
             scheduler,
             monitor: monitor.clone(),

@@ -347,6 +347,7 @@ fn window(caller: &mut Caller<'_, Host>, value: &Arc<Value>, offset: i32, len: i
     side.known.forget(&(at..at + size));
     side.windows.map(&side.bytes, at..at + size, value.id(), chunks, block, serial)?;
     host.rank.stats.cold_windows.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    host.watch_windows();
     Ok(u32::try_from(at + within)?)
 }
 

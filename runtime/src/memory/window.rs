@@ -13,14 +13,19 @@
 //! Invariants: windows do not overlap; `end` is at least the end of every window; a hole was a window
 //! and is mapped to private zero pages.
 
+use std::any::Any;
+use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 
 use mobula_shm::{Block, CHUNK_BYTES, PageBytes};
 
 use super::GuestMemory;
 
+/// What whoever watches a window holds on to as long as it is mapped.
+pub(crate) type Guard = Arc<dyn Any + Send + Sync>;
+
 /// One mapped range.
-#[derive(Debug)]
 struct Window {
     value: u64,
     chunks: Range<u32>,
@@ -31,8 +36,16 @@ struct Window {
     used_in: u64,
     /// Opened by the proto-function: every call relies on its address, so it is never given up.
     pinned: bool,
+    /// Dropped before something else is mapped here: it looks at these pages once more.
+    guard: Option<Guard>,
     /// Keeps the arena's pages from being given to another value while they are mapped.
     block: Block,
+}
+
+impl fmt::Debug for Window {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "value {} chunks {:?} at {:#x}", self.value, self.chunks, self.at)
+    }
 }
 
 /// Why a window cannot be given back.
@@ -149,6 +162,7 @@ impl Windows {
             mapped: mapped.get(),
             used_in: call,
             pinned: false,
+            guard: None,
             block: block.clone(),
         });
         Ok(())
@@ -161,11 +175,12 @@ impl Windows {
         call: u64,
     ) -> Result<(), mobula_shm::Error> {
         let mut kept = Vec::with_capacity(self.open.len());
-        for window in std::mem::take(&mut self.open) {
+        for mut window in std::mem::take(&mut self.open) {
             if window.used_in == call || window.pinned {
                 kept.push(window);
                 continue;
             }
+            window.guard = None;
             clear(memory, window.at, window.len)?;
             self.holes.push(window.at..window.at + window.len);
         }
@@ -202,11 +217,28 @@ impl Windows {
             return Err(UnmapError::Pinned { ptr });
         }
         let Window { value, at, len, .. } = self.open[index];
+        self.open[index].guard = None;
         clear(memory, at, len)?;
         self.open.swap_remove(index);
         self.holes.push(at..at + len);
         self.join_holes();
         Ok(value)
+    }
+
+    /// Gives windows that have none a guard, made from the value's number, where the window is mapped
+    /// and the chunks it shows.
+    pub(crate) fn guard(
+        &mut self,
+        mut make: impl FnMut(u64, Range<usize>, Range<u32>) -> Option<Guard>,
+    ) {
+        for w in self.open.iter_mut().filter(|w| w.guard.is_none()) {
+            w.guard = make(w.value, w.at..w.at + w.mapped, w.chunks.clone());
+        }
+    }
+
+    /// Takes all guards away: other windows are about to be mapped at the same places.
+    pub(crate) fn unguard(&mut self) {
+        self.open.iter_mut().for_each(|w| w.guard = None);
     }
 
     /// Whether `call` has a window on `value`.

@@ -28,6 +28,7 @@ mod append;
 pub(crate) mod lock;
 mod merge;
 mod value;
+pub(crate) mod watch;
 
 pub(crate) use append::Appended;
 pub(crate) use lock::{KeyLock, Mode};
@@ -288,6 +289,7 @@ impl UserState {
     pub fn push(&self, key: &[u8]) -> Result<u32, StateError> {
         let value = self.known(key)?;
         std::sync::atomic::fence(Ordering::SeqCst);
+        value.collect_stores();
         let chunks = value.take_dirty();
         self.shared.stats.pushes.fetch_add(1, Ordering::Relaxed);
         self.shared.stats.pushed_chunks.fetch_add(u64::from(chunks), Ordering::Relaxed);
