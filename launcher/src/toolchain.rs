@@ -193,7 +193,9 @@ fn command_line(
             line
         }
     };
-    line.extend(["-O3", "-msimd128", "-mrelaxed-simd", "-mbulk-memory"].map(OsString::from));
+    // Without -matomics clang turns atomic operations into plain ones: it believes in one thread.
+    let flags = ["-O3", "-msimd128", "-mrelaxed-simd", "-mbulk-memory", "-matomics"];
+    line.extend(flags.map(OsString::from));
     if cxx {
         // The system's C++ library for WASI is built without exceptions.
         line.push("-fno-exceptions".into());

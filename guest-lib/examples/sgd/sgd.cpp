@@ -15,6 +15,8 @@
 #include <faasm/faasm.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 namespace {
 
 // What a chained call is told: its input, byte for byte.
@@ -124,19 +126,23 @@ Task taskOf(const Job& job, const sgd::Header& set, int b)
     return t;
 }
 
-// Chains one call per task, at most --workers at a time, and awaits all. False when one failed.
+// Chains one call per task, at most --workers at a time: whenever one has ended, the next one starts.
+// False when one failed.
 bool runAll(Job& job, Progress& progress, int idx, const char* what, const std::vector<Task>& tasks)
 {
     const sgd::Options& o = job.report.options;
     const size_t ahead = o.workers ? size_t(o.workers) : tasks.size();
-    std::vector<unsigned> ids;
+    std::vector<unsigned> running;
+    size_t chained = 0;
     bool good = true;
     for (size_t done = 0; done < tasks.size(); done++) {
-        while (ids.size() < tasks.size() && ids.size() < done + ahead) {
-            const uint8_t* in = reinterpret_cast<const uint8_t*>(&tasks[ids.size()]);
-            ids.push_back(faasmChainThisInput(idx, in, long(sizeof(Task))));
+        for (; chained < tasks.size() && running.size() < ahead; chained++) {
+            const uint8_t* in = reinterpret_cast<const uint8_t*>(&tasks[chained]);
+            running.push_back(faasmChainThisInput(idx, in, long(sizeof(Task))));
         }
-        good = faasmAwaitCall(ids[done]) == 0 && good;
+        const unsigned ended = mobulaAwaitAny(running.data(), long(running.size()));
+        good = faasmAwaitCall(ended) == 0 && good;
+        running.erase(std::find(running.begin(), running.end(), ended));
         progress.show(job.epoch + 1, o.epochs, what, done + 1, tasks.size());
     }
     if (!good) std::fprintf(stderr, "sgd: a call failed; see above\n");
