@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::store::StoreError;
+
 /// Why a module cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum ModuleError {
@@ -88,6 +90,19 @@ pub enum RuntimeError {
         op: String,
         /// What the system said.
         source: std::io::Error,
+    },
+    /// The store has the function and cannot give it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A function of the store cannot run.
+    #[error("function {user}/{name} of the store: {source}")]
+    StoredFunction {
+        /// The user.
+        user: String,
+        /// The function's name.
+        name: String,
+        /// What is wrong with its module.
+        source: ModuleError,
     },
     /// No function of that name is registered for the user.
     #[error("user {user} has no function {name:?}; it has {available}")]
@@ -218,6 +233,9 @@ pub enum StateError {
         /// Bytes needed.
         need: u64,
     },
+    /// The store has the value and cannot give it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// Shared memory refused.
     #[error("{0}")]
     Shm(String),

@@ -61,7 +61,7 @@ pub use lock::{OWNER_SLOTS, OwnerSlot, OwnerTable, RW_LOCK_BYTES, Recovered, RwL
 pub use nix::errno::Errno;
 pub use pagemap::PagemapScanner;
 pub use reservation::Reservation;
-pub use sys::thread_faults;
+pub use sys::{thread_faults, write_protect_async};
 pub use units::{
     CHUNK_BYTES, ChunkCount, ChunkIndex, HUGE_BYTES, PAGE_BYTES, PageBytes, chunk_range,
 };

@@ -20,7 +20,7 @@
 //! safe.
 
 use std::num::NonZeroUsize;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr::NonNull;
 
 use nix::errno::Errno;
@@ -320,6 +320,45 @@ pub(crate) fn pagemap_scan(
     let found = Errno::result(found)?;
     let found = usize::try_from(found).map_err(|_| Errno::EINVAL)?;
     Ok((found.min(regions.len()), arg.walk_end as usize))
+}
+
+/// `struct uffdio_api`: what `UFFDIO_API` is asked and answers.
+#[repr(C)]
+#[derive(Debug)]
+struct UffdioApi {
+    api: u64,
+    features: u64,
+    ioctls: u64,
+}
+
+const UFFD_API: u64 = 0xAA;
+/// Faults of user code alone, for which no privilege is needed.
+const UFFD_USER_MODE_ONLY: libc::c_int = 1;
+/// Write protection of shared memory, resolved by the kernel itself.
+const WRITE_PROTECT_ASYNC: u64 = (1 << 12) | (1 << 15);
+/// `_IOWR(0xAA, 0x3F, struct uffdio_api)`.
+const UFFDIO_API: libc::c_ulong = (3 << 30)
+    | ((size_of::<UffdioApi>() as libc::c_ulong) << 16)
+    | ((UFFD_API as libc::c_ulong) << 8)
+    | 0x3F;
+
+/// Whether the kernel can note stores to shared memory by asynchronous write protection.
+///
+/// # Errors
+/// [`Error::Sys`] when this process gets no userfaultfd at all.
+pub fn write_protect_async() -> Result<bool> {
+    let flags = libc::O_CLOEXEC | UFFD_USER_MODE_ONLY;
+    // SAFETY: the call takes one integer and makes a descriptor; it touches no memory of ours.
+    let fd = unsafe { libc::syscall(libc::SYS_userfaultfd, flags) };
+    let fd = Errno::result(fd).map_err(Error::sys("userfaultfd", "this process"))?;
+    let fd = libc::c_int::try_from(fd).expect("descriptors are ints");
+    // SAFETY: the descriptor was made just now and belongs to nobody else.
+    let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+    let mut api = UffdioApi { api: UFFD_API, features: 0, ioctls: 0 };
+    // SAFETY: the argument has the layout and size that the request number names.
+    let done = unsafe { libc::ioctl(fd.as_raw_fd(), UFFDIO_API as _, &raw mut api) };
+    Errno::result(done).map_err(Error::sys("ioctl(UFFDIO_API)", "this process"))?;
+    Ok(api.features & WRITE_PROTECT_ASYNC == WRITE_PROTECT_ASYNC)
 }
 
 /// Milliseconds of the host's monotonic clock; wraps after 49 days.

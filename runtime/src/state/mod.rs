@@ -23,9 +23,11 @@ use parking_lot::{Mutex, RwLock};
 use crate::error::StateError;
 use crate::limits;
 use crate::stats::Stats;
+use crate::store::Store;
 
 mod append;
 pub(crate) mod lock;
+mod stored;
 mod value;
 
 pub(crate) use append::Appended;
@@ -36,6 +38,7 @@ pub use value::Value;
 #[derive(Debug)]
 pub struct StateTable {
     users: RwLock<HashMap<Box<str>, Arc<UserState>>>,
+    store: Option<Arc<dyn Store>>,
     shared: Arc<Shared>,
 }
 
@@ -57,6 +60,7 @@ pub struct UserState {
     values: RwLock<HashMap<Box<[u8]>, Arc<Value>>>,
     locks: RwLock<HashMap<Box<[u8]>, Arc<KeyLocks>>>,
     appended: RwLock<HashMap<Box<[u8]>, Arc<Appended>>>,
+    backing: stored::Backing,
     shared: Arc<Shared>,
 }
 
@@ -68,9 +72,14 @@ pub(crate) struct KeyLocks {
 }
 
 impl StateTable {
-    /// An empty table; the arena is created at the first use, on `numa_node` if given.
+    /// A table without entries over `store`; the arena is created at the first use, on `numa_node`
+    /// if given.
     #[must_use]
-    pub(crate) fn new(numa_node: Option<u32>, stats: Arc<Stats>) -> Self {
+    pub(crate) fn new(
+        numa_node: Option<u32>,
+        stats: Arc<Stats>,
+        store: Option<Arc<dyn Store>>,
+    ) -> Self {
         let shared = Shared {
             arena: OnceLock::new(),
             numa_node,
@@ -80,7 +89,7 @@ impl StateTable {
             waits: lock::Waits::default(),
             stats,
         };
-        Self { users: RwLock::default(), shared: Arc::new(shared) }
+        Self { users: RwLock::default(), store, shared: Arc::new(shared) }
     }
 
     /// The table of `user`, made at its first use.
@@ -93,6 +102,7 @@ impl StateTable {
                 values: RwLock::default(),
                 locks: RwLock::default(),
                 appended: RwLock::default(),
+                backing: stored::Backing::new(user, self.store.clone()),
                 shared: self.shared.clone(),
             })
         };
@@ -151,7 +161,7 @@ pub(crate) fn check_key(key: &[u8]) -> Result<(), StateError> {
 }
 
 impl UserState {
-    /// The value of `key`, if it has one.
+    /// The value of `key`, if this run has used or made it.
     #[must_use]
     pub fn get(&self, key: &[u8]) -> Option<Arc<Value>> {
         self.values.read().get(key).cloned()
@@ -160,21 +170,19 @@ impl UserState {
     /// The value of `key`, which must exist.
     ///
     /// # Errors
-    /// [`StateError::Unknown`].
+    /// [`StateError::Unknown`], or as [`find`](Self::find).
     pub fn known(&self, key: &[u8]) -> Result<Arc<Value>, StateError> {
-        check_key(key)?;
-        self.get(key).ok_or_else(|| StateError::Unknown { key: text(key) })
+        self.find(key)?.ok_or_else(|| StateError::Unknown { key: text(key) })
     }
 
     /// The value of `key` with `len` bytes; made of zeros if there is none.
     ///
     /// # Errors
-    /// [`StateError::WrongLength`] when it has another length, or what the arena says.
+    /// [`StateError::WrongLength`] when it has another length, or as [`find`](Self::find).
     pub fn with_len(&self, key: &[u8], len: u64) -> Result<Arc<Value>, StateError> {
-        if let Some(found) = self.get(key) {
+        if let Some(found) = self.find_of_len(key, Some(len))? {
             return found.of_len(len);
         }
-        check_key(key)?;
         let mut values = self.values.write();
         if let Some(found) = values.get(key) {
             return found.clone().of_len(len);
@@ -207,6 +215,7 @@ impl UserState {
             }
         }
         let fresh = Arc::new(Value::new(&self.shared, key, len)?);
+        self.backing.settle(key);
         values.insert(key.into(), fresh.clone());
         Ok(fresh)
     }
@@ -273,13 +282,13 @@ impl UserState {
         Ok(fresh)
     }
 
-    /// The appended records of `key`, made empty at the first use.
+    /// The appended records of `key`, from the store or made empty at the first use.
     pub(crate) fn appended(&self, key: &[u8]) -> Result<Arc<Appended>, StateError> {
         if let Some(found) = self.appended.read().get(key) {
             return Ok(found.clone());
         }
         check_key(key)?;
-        Ok(self.appended.write().entry(key.into()).or_default().clone())
+        self.stored_records(key)
     }
 }
 
