@@ -95,14 +95,14 @@ pub enum RuntimeError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// A function of the store cannot run.
-    #[error("function {user}/{name} of the store: {source}")]
+    #[error("function {user}/{name} of the store: {why}")]
     StoredFunction {
         /// The user.
         user: String,
         /// The function's name.
         name: String,
         /// What is wrong with its module.
-        source: ModuleError,
+        why: ModuleError,
     },
     /// No function of that name is registered for the user.
     #[error("user {user} has no function {name:?}; it has {available}")]

@@ -104,10 +104,10 @@ impl Rank {
             }
             let wasm = store.function(user, name)?.ok_or_else(|| self.unknown(user, name))?;
             let (user, name) = (user.to_owned(), name.to_owned());
-            self.register(&user, &name, &wasm).map_err(|source| RuntimeError::StoredFunction {
+            self.register(&user, &name, &wasm).map_err(|why| RuntimeError::StoredFunction {
                 user,
                 name,
-                source,
+                why,
             })
         })
     }

@@ -84,7 +84,7 @@ pub fn open(named: Option<&Path>) -> Result<DirStore> {
     if dir.exists() && !dir.is_dir() {
         anyhow::bail!("the store {} is not a directory", dir.display());
     }
-    Ok(DirStore::new(dir))
+    Ok(DirStore::new(std::path::absolute(&dir).unwrap_or(dir)))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
