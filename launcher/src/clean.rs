@@ -5,7 +5,8 @@
 //!  ─────────────────────────────────────────────────────────────────────────────────────────
 //!  temporary dir    mobula-<pid>-*              there is no process <pid>
 //!  /dev/shm         mobula-<pid>-*              there is no process <pid>
-//!  cache, store     files being written         nobody holds their lock
+//!  cache            modules being written       nobody holds their lock
+//!  store            files being written         nobody holds a share of the store's lock
 //!  cache            headers being written       older than a quarter of an hour
 //!  cache            headers of other versions   no process names them
 //! ```
@@ -15,6 +16,7 @@
 //! user is looked at.
 
 use std::ffi::OsStr;
+use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -25,7 +27,7 @@ use serde_json::json;
 
 use crate::cli::node::CleanArgs;
 use crate::compile::cache_dir;
-use crate::store::{self, file};
+use crate::store;
 use crate::{say, tell, toolchain};
 
 /// Writing the headers takes milliseconds; after this time nobody is at it.
@@ -44,10 +46,10 @@ pub struct Leftover {
 pub fn run(args: &CleanArgs) -> Result<u8> {
     let mut found = leftovers(args.store.as_deref());
     if args.cache {
-        found.extend(compiled());
+        found.all.extend(compiled());
     }
     let (mut freed, mut failed, mut gone) = (0, 0, Vec::new());
-    for leftover in found {
+    for leftover in found.all.drain(..) {
         if !args.dry_run
             && let Err(err) = remove(&leftover.path)
         {
@@ -79,16 +81,25 @@ fn report(args: &CleanArgs, gone: &[Leftover], freed: u64) -> Result<()> {
     say(format_args!("{verb} {freed} bytes in {} places", gone.len()))
 }
 
-/// Everything that dead processes of this user have left.
-pub fn leftovers(store: Option<&Path>) -> Vec<Leftover> {
-    let mut found = of_dead(&std::env::temp_dir(), "temporary directory of a dead run");
-    found.extend(of_dead(Path::new("/dev/shm"), "shared memory of a dead run"));
+/// Everything that dead processes of this user have left. No writer begins in the store as long as
+/// this is kept.
+pub struct Leftovers {
+    pub all: Vec<Leftover>,
+    _alone_in_store: Option<File>,
+}
+
+pub fn leftovers(named_store: Option<&Path>) -> Leftovers {
+    let mut all = of_dead(&std::env::temp_dir(), "temporary directory of a dead run");
+    all.extend(of_dead(Path::new("/dev/shm"), "shared memory of a dead run"));
     if let Some(cache) = cache_dir() {
-        found.extend(unfinished_modules(&cache.join("modules")));
-        found.extend(old_headers(&cache));
+        all.extend(unfinished_modules(&cache.join("modules")));
+        all.extend(old_headers(&cache));
     }
-    found.extend(unfinished_in_store(store));
-    found
+    let in_store = store::open(named_store).ok().and_then(|store| store.unfinished());
+    let (alone, paths) = in_store.unzip();
+    let what = "half-written file of the store";
+    all.extend(paths.into_iter().flatten().map(|path| leftover(path, what)));
+    Leftovers { all, _alone_in_store: alone }
 }
 
 /// Entries of a directory that belong to this user.
@@ -135,22 +146,9 @@ fn unfinished_modules(dir: &Path) -> Vec<Leftover> {
     found.map(|(path, _)| leftover(path, "half-written module")).collect()
 }
 
-fn unfinished_in_store(store: Option<&Path>) -> Vec<Leftover> {
-    let mut found = Vec::new();
-    let Ok(store) = store::open(store) else { return found };
-    // What cannot be listed cannot be cleaned; the other commands say why.
-    let _ = store.walk(store.root(), &mut |path| {
-        let old = path.metadata().is_ok_and(|meta| older(&meta, LOCK_TIME));
-        if named(path, file::UNFINISHED) && old && unlocked(path) {
-            found.push(leftover(path.to_owned(), "half-written file of the store"));
-        }
-    });
-    found
-}
-
 /// Whether nobody is writing the file: a writer holds its lock as long as it lives.
 fn unlocked(path: &Path) -> bool {
-    std::fs::File::open(path).is_ok_and(|file| file.try_lock().is_ok())
+    File::open(path).is_ok_and(|file| file.try_lock().is_ok())
 }
 
 fn old_headers(cache: &Path) -> Vec<Leftover> {

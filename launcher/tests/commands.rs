@@ -97,17 +97,13 @@ fn clean_removes_what_the_dead_have_left_and_nothing_else() {
         place.write(&format!("{dir}/file"), vec![1; 10_000]);
     }
     let abandoned = ["cache/modules/.artifact-1", "s/state/.mobula-unfinished-1"];
-    let written = ["cache/modules/.artifact-2", "s/state/.mobula-unfinished-2"];
-    let locks: Vec<_> = abandoned
-        .iter()
-        .chain(&written)
-        .map(|name| {
-            let path = place.write(name, "part");
-            age(&path, Duration::from_secs(60));
-            std::fs::File::open(path).unwrap()
-        })
-        .collect();
-    locks[2..].iter().for_each(|file| file.lock().unwrap());
+    let written = "cache/modules/.artifact-2";
+    for name in [abandoned[0], abandoned[1], written, "s/lock"] {
+        age(&place.write(name, "part"), Duration::from_secs(60));
+    }
+    let open = |name: &str| std::fs::File::open(place.path(name)).unwrap();
+    let (writer, store_writer) = (open(written), open("s/lock"));
+    writer.lock().unwrap();
     place.write("cache/modules/x.mobula", "compiled");
     place.write("tmp/mobula-notes", "mine");
     let mobula = |args: &[&str]| {
@@ -118,6 +114,9 @@ fn clean_removes_what_the_dead_have_left_and_nothing_else() {
     };
     let there = |name: &str| place.path(name).exists();
     let gone = [&*dead, abandoned[0], abandoned[1], "cache/include-0123456789abcdef"];
+    store_writer.lock_shared().unwrap();
+    assert!(!mobula(&["--dry-run"]).contains("unfinished"), "somebody writes to the store");
+    store_writer.unlock().unwrap();
     let text = mobula(&["--dry-run"]);
     assert!(text.contains("would free") && gone.iter().all(|name| there(name)), "{text}");
     let report = json(&mobula(&["--json"]));
@@ -128,11 +127,11 @@ fn clean_removes_what_the_dead_have_left_and_nothing_else() {
         assert!(removed.iter().any(|r| r["path"] == path.to_str().unwrap()), "{name} in {report}");
     }
     assert!(report["bytes"].as_u64() >= Some(10_000), "{report}");
-    for name in [&*living, written[0], written[1], "cache/modules/x.mobula", "tmp/mobula-notes"] {
+    for name in [&*living, written, "cache/modules/x.mobula", "tmp/mobula-notes"] {
         assert!(there(name), "{name} in {report}");
     }
     assert!(mobula(&["--cache"]).contains("compiled module"));
-    assert!(!there("cache/modules/x.mobula") && there(written[0]));
+    assert!(!there("cache/modules/x.mobula") && there(written));
 }
 
 #[test]

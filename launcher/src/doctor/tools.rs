@@ -105,7 +105,7 @@ fn store_directory(named: Option<&Path>) -> Check {
 }
 
 fn leftovers(store: Option<&Path>) -> Check {
-    let found = clean::leftovers(store);
+    let found = clean::leftovers(store).all;
     if found.is_empty() {
         return Check::ok("leftovers", "none");
     }

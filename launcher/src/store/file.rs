@@ -5,16 +5,15 @@
 //!  0                                          len     +8       +16       +24     +32      +64
 //! ```
 //!
-//! Invariants: under its name a file is always whole, the old one or the new one: it is complete and
-//! on the disk before it is renamed, and the directory is written after that. A file that is being
-//! written is locked as long as its writer lives, so that others can tell what a dead one left.
+//! Invariant: under its name a file is always whole, the old one or the new one: it is complete and on
+//! the disk before it is renamed, and the directory is written after that.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::Path;
 
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, TempPath};
 
 const MAGIC: [u8; 8] = *b"MOBULAS1";
 const FOOTER_BYTES: u64 = 64;
@@ -66,7 +65,6 @@ impl Writer {
         let readable = std::fs::Permissions::from_mode(0o666);
         let mut builder = tempfile::Builder::new();
         let file = builder.prefix(UNFINISHED).permissions(readable).tempfile_in(dir)?;
-        file.as_file().lock()?;
         Ok(Self { file, hasher: blake3::Hasher::new(), len: 0, records: 0 })
     }
 
@@ -95,14 +93,14 @@ impl Writer {
         let seal = Seal { len: self.len, records: self.records, sum };
         self.file.as_file().write_all_at(&seal.footer(), self.len)?;
         self.file.as_file().sync_all()?;
-        Ok(Sealed { file: self.file, seal })
+        Ok(Sealed { file: self.file.into_temp_path(), seal })
     }
 }
 
-/// A whole file that waits for its name. Dropping it removes it.
+/// A whole file, closed, that waits for its name. Dropping it removes it.
 #[derive(Debug)]
 pub struct Sealed {
-    file: NamedTempFile,
+    file: TempPath,
     pub seal: Seal,
 }
 

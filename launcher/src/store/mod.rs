@@ -4,7 +4,8 @@
 //!  <root>/functions/<user>@/<name>.function      a module
 //!        /state/<user>@/<key>.value              a state value
 //!        /state/<user>@/<key>.records            appended records: u64 length, bytes, and so on
-//!        /lock                                   held while records of two runs are put together
+//!        /lock                                   shared by writers; clean takes it alone
+//!        /lock-records                           held while records of two runs are put together
 //! ```
 //!
 //! [`name`] says how names become file names, [`file`] what is in a file and how it changes, [`keep`]
@@ -26,6 +27,7 @@ use std::time::SystemTime;
 
 use anyhow::{Context, Result};
 use mobula_runtime::{Records, Store, StoreError, StoredValue};
+use nix::errno::Errno;
 
 use file::{Seal, Writer};
 use name::{Kind, Name};
@@ -46,6 +48,8 @@ pub struct DirStore {
     root: PathBuf,
     values: Arc<Mutex<HashMap<Key, Origin>>>,
     records: Mutex<HashMap<Key, Records>>,
+    /// Our share of the lock, from the first file that we write on.
+    writing: Mutex<Option<File>>,
 }
 
 /// A thing in the store, for lists.
@@ -95,7 +99,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl DirStore {
     /// A store in `root`; it is made when something is first written.
     pub fn new(root: PathBuf) -> Self {
-        Self { root, values: Arc::default(), records: Mutex::default() }
+        let (records, writing) = (Mutex::default(), Mutex::default());
+        Self { root, values: Arc::default(), records, writing }
     }
 
     /// Its directory.
@@ -121,7 +126,37 @@ impl DirStore {
     pub fn writer(&self, name: &Name) -> Result<Writer> {
         let path = self.path(name);
         let dir = path.parent().unwrap_or(&self.root);
-        file::make_dirs(dir).and_then(|()| Writer::new(dir)).with_context(|| self.cannot(name))
+        let begin = || {
+            file::make_dirs(dir)?;
+            self.note_writing()?;
+            Writer::new(dir)
+        };
+        begin().with_context(|| self.cannot(name))
+    }
+
+    /// Says to `clean`, as long as this store is open, that unfinished files have a living writer.
+    fn note_writing(&self) -> io::Result<()> {
+        let mut writing = lock(&self.writing);
+        if writing.is_none() {
+            *writing = Some(lock_file(&self.root.join("lock"), File::lock_shared)?);
+        }
+        Ok(())
+    }
+
+    /// Files that writers have left that are no more, and the lock that keeps new writers waiting;
+    /// `None` while anybody writes.
+    pub fn unfinished(&self) -> Option<(File, Vec<PathBuf>)> {
+        let alone = File::open(self.root.join("lock")).ok()?;
+        alone.try_lock().ok()?;
+        let mut found = Vec::new();
+        // What cannot be listed cannot be cleaned; the other commands say why.
+        let _ = self.walk(&self.root, &mut |path| {
+            let name = path.file_name().map(|name| name.as_encoded_bytes());
+            if name.is_some_and(|name| name.starts_with(file::UNFINISHED.as_bytes())) {
+                found.push(path.to_owned());
+            }
+        });
+        Some((alone, found))
     }
 
     fn cannot(&self, name: &Name) -> String {
@@ -191,14 +226,10 @@ impl DirStore {
 
     /// Excludes other processes that put records together, until the file is dropped.
     fn exclusive(&self) -> Result<File> {
-        let path = self.root.join("lock");
-        let locked = || {
-            file::make_dirs(&self.root)?;
-            let file = File::options().create(true).truncate(false).write(true).open(&path)?;
-            file.lock()?;
-            Ok::<_, io::Error>(file)
-        };
-        locked().with_context(|| format!("cannot lock {}", path.display()))
+        let path = self.root.join("lock-records");
+        file::make_dirs(&self.root)
+            .and_then(|()| lock_file(&path, File::lock))
+            .with_context(|| format!("cannot lock {}", path.display()))
     }
 
     /// The appended records of a key now.
@@ -252,6 +283,17 @@ impl Store for DirStore {
         let seen = records.clone().unwrap_or_default();
         lock(&self.records).insert((user.to_owned(), key.to_owned()), seen);
         Ok(records)
+    }
+}
+
+/// Opens and locks a file. A file system without locks gets none: there, records that two runs append
+/// at the same moment may be lost, and `clean` removes nothing.
+fn lock_file(path: &Path, how: fn(&File) -> io::Result<()>) -> io::Result<File> {
+    let file = File::options().create(true).truncate(false).write(true).open(path)?;
+    match how(&file) {
+        Err(err) if err.kind() == io::ErrorKind::Unsupported => Ok(file),
+        Err(err) if err.raw_os_error() == Some(Errno::ENOLCK as i32) => Ok(file),
+        locked => locked.map(|()| file),
     }
 }
 
