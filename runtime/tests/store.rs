@@ -89,7 +89,8 @@ fn module(body: &str) -> Vec<u8> {
     wat::parse_str(format!("(module {PRELUDE} {body})")).unwrap()
 }
 
-const CHAIN: &str = r#"(import "env" "__faasm_chain_function" (func $chain_name (param i32 i32 i32) (result i32)))"#;
+const CHAIN: &str = r#"(import "env" "__faasm_chain_function"
+    (func $chain_name (param i32 i32 i32) (result i32)))"#;
 
 /// Entry 0 chains the function named at 64 sixteen times by way of entry 1; returns the sum.
 fn chains(name: &str) -> String {

@@ -16,8 +16,8 @@ zig cc, python3 -m ziglang.
 
 const DOCTOR_HELP: &str = "\
 Run it inside the job or container whose runs matter: limits differ between a login node and a
-compute node. Each check says ok, warning (it works, slower or with less) or problem (runs will fail),
-what was found, and what to do. Exit code: 1 when there is a problem, else 0.
+compute node. Each check says ok, warning (it works, slower or with less) or problem (runs will
+fail), what was found, and what to do. Exit code: 1 when there is a problem, else 0.
 
 Examples:
   mobula doctor

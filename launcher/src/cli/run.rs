@@ -23,10 +23,10 @@ Examples:
   mobula run tool.wasm --dir data:/data:ro -- /data/in.txt";
 
 pub const INVOKE_HELP: &str = "\
-Functions that are chained by name and state come from the store at their first use; nothing else in
-it is read. When the main call has ended, state that changed is written back, each value whole or not
-at all; if it trapped, timed out or was refused, the store stays as it was. Of two invocations that
-change one value at the same time, the last one to end wins; records that both append all stay.
+Functions that are chained by name and state come from the store at their first use; nothing else
+in it is read. When the main call has ended, state that changed is written back, each value whole or
+not at all; if it trapped, timed out or was refused, the store stays as it was. Of two invocations
+that change one value at the same time, the last one to end wins; records that both append all stay.
 
 The output goes to standard output, behind what the function printed. Exit codes are those of
 `mobula run`; 100 also when the state could not be written back.

@@ -41,7 +41,7 @@ fn write_protection() -> Check {
         Ok(false) => Check::warning(
             name,
             "no asynchronous write protection of shared memory",
-            "flag what windows changed (faasmFlagStateDirty); Linux 6.7 or newer can notice it alone",
+            "flag what windows changed (faasmFlagStateDirty); Linux 6.7 or newer notices it alone",
         ),
         Err(err) => Check::warning(
             name,

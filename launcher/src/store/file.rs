@@ -5,8 +5,8 @@
 //!  0                                          len     +8       +16       +24     +32      +64
 //! ```
 //!
-//! Invariant: under its name a file is always whole, the old one or the new one: it is complete and on
-//! the disk before it is renamed, and the directory is written after that.
+//! Invariant: under its name a file is always whole, the old one or the new one: it is complete and
+//! on the disk before it is renamed, and the directory is written after that.
 
 use std::fs::File;
 use std::io::{self, Read};

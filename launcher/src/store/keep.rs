@@ -6,7 +6,7 @@
 //!  loaded                what was loaded        the bytes differ
 //!  made at a first use   nothing was there      not all zeros, or still nothing is there
 //!  written whole         what is there now      the bytes differ
-//!  loaded, then deleted                         removed
+//!  removed by the run    had the store none?    removed, unless so
 //! ```
 //!
 //! Stores through windows are not flagged, so bytes are compared (by BLAKE3), not flags. All new
@@ -17,7 +17,6 @@
 //! zeros writes nothing over another's value. Records that two runs appended all stay, those of the
 //! run that ended first before the other's; a run that cleared them replaces what is there.
 
-use std::collections::HashSet;
 use std::io;
 
 use anyhow::{Context, Result};
@@ -32,15 +31,16 @@ const PIECE: usize = 1 << 20;
 
 /// Writes what changed in `state` back to the store that it came from.
 pub fn keep(store: &DirStore, state: &StateTable) -> Result<()> {
-    let (mut sealed, mut present, mut logs) = (Vec::new(), HashSet::new(), Vec::new());
+    let (mut sealed, mut removed, mut logs) = (Vec::new(), Vec::new(), Vec::new());
     for (user, table) in state.users() {
         for value in table.values() {
             let key = (user.clone(), value.key().to_owned());
             if let Some(file) = changed(store, &key, &value)? {
                 sealed.push((Name::new(&user, value.key(), Kind::Value), file));
             }
-            present.insert(key);
         }
+        let vacant = table.vacant().into_iter().map(|key| (user.clone(), key));
+        removed.extend(vacant.filter(|key| origin(store, key) != Some(Origin::Absent)));
         for (key, records) in table.all_records() {
             logs.push((Name::new(&user, &key, Kind::Records), records));
         }
@@ -49,8 +49,8 @@ pub fn keep(store: &DirStore, state: &StateTable) -> Result<()> {
     for (name, file) in sealed {
         file.place(&store.path(&name)).with_context(|| store.cannot(&name))?;
     }
-    for key in removed(store, &present) {
-        store.remove(&Name::new(&key.0, &key.1, Kind::Value))?;
+    for (user, key) in removed {
+        store.remove(&Name::new(&user, &key, Kind::Value))?;
     }
     if logs.is_empty() {
         return Ok(());
@@ -59,11 +59,8 @@ pub fn keep(store: &DirStore, state: &StateTable) -> Result<()> {
     logs.iter().try_for_each(|(name, records)| merge(store, name, records))
 }
 
-/// Keys whose value was loaded and is no more.
-fn removed(store: &DirStore, present: &HashSet<Key>) -> Vec<Key> {
-    let origins = lock(&store.values);
-    let loaded = origins.iter().filter(|(_, origin)| matches!(origin, Origin::Loaded(_)));
-    loaded.map(|(key, _)| key.clone()).filter(|key| !present.contains(key)).collect()
+fn origin(store: &DirStore, key: &Key) -> Option<Origin> {
+    lock(&store.values).get(key).copied()
 }
 
 /// The new file of a value, if it needs one.
@@ -77,8 +74,7 @@ fn changed(store: &DirStore, key: &Key, value: &Value) -> Result<Option<Sealed>>
         Ok(())
     })?;
     let now = Seal { len: value.len(), records: 0, sum: *hasher.finalize().as_bytes() };
-    let origin = lock(&store.values).get(key).copied();
-    let same = match origin {
+    let same = match origin(store, key) {
         Some(Origin::Loaded(seal)) => seal == now,
         Some(Origin::Absent) => zeros && store.path(&name).exists(),
         // What is damaged is replaced.

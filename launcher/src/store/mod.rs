@@ -8,11 +8,12 @@
 //!        /lock-records                           held while records of two runs are put together
 //! ```
 //!
-//! [`name`] says how names become file names, [`file`] what is in a file and how it changes, [`keep`]
+//! `name` says how names become file names, `file` what is in a file and how it changes, `keep`
 //! what a run writes back.
 //!
-//! Invariants: a value under its name is whole, the old one or the new one, whatever is killed when.
-//! Reading takes no lock. Two runs that change one value: the last one wins; records of both stay.
+//! Invariants: a value under its name is whole, the old one or the new one, whatever is killed
+//! when. Reading takes no lock. Two runs that change one value: the last one wins; records of both
+//! stay.
 
 pub mod file;
 pub mod keep;
@@ -286,8 +287,8 @@ impl Store for DirStore {
     }
 }
 
-/// Opens and locks a file. A file system without locks gets none: there, records that two runs append
-/// at the same moment may be lost, and `clean` removes nothing.
+/// Opens and locks a file. A file system without locks gets none: there, records that two runs
+/// append at the same moment may be lost, and `clean` removes nothing.
 fn lock_file(path: &Path, how: fn(&File) -> io::Result<()>) -> io::Result<File> {
     let file = File::options().create(true).truncate(false).write(true).open(path)?;
     match how(&file) {

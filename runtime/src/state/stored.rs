@@ -127,6 +127,14 @@ impl UserState {
         self.values.read().values().cloned().collect()
     }
 
+    /// Keys that have no value now and are not looked for in the store any more: it had none, or
+    /// the value was removed here.
+    #[must_use]
+    pub fn vacant(&self) -> Vec<Vec<u8>> {
+        let (asked, values) = (self.backing.asked.read(), self.values.read());
+        asked.iter().filter(|&key| !values.contains_key(key)).map(|key| key.to_vec()).collect()
+    }
+
     /// The keys whose appended records were used so far, with all their records.
     #[must_use]
     pub fn all_records(&self) -> Vec<(Vec<u8>, Records)> {
