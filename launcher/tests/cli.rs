@@ -1,12 +1,12 @@
 //! The `mobula` binary as people use it: compile guests, run them, look at what comes out.
 
-mod common;
+mod place;
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use common::{CACHE, Done, MOBULA, Place, run, wait};
+use place::{CACHE, Done, MOBULA, Place, run, wait};
 
 const ECHO: &str = r#"#include <faasm/faasm.h>
 #include <stdio.h>

@@ -1,12 +1,12 @@
 //! The commands about this node, modules and Mobula itself.
 
-mod common;
+mod place;
 
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
-use common::{Place, run};
+use place::{Place, run};
 
 fn json(text: &str) -> serde_json::Value {
     serde_json::from_str(text).expect(text)
@@ -65,7 +65,7 @@ fn doctor_finds_what_is_wrong() {
     let done = run(place.mobula(&["doctor"]).env("MOBULA_CACHE", "/proc/none"));
     assert!(done.text().contains("warning  cache"), "{done:?}");
     let mut shell = Command::new("sh");
-    let script = format!("ulimit -v 3000000; exec {} doctor", common::MOBULA);
+    let script = format!("ulimit -v 3000000; exec {} doctor", place::MOBULA);
     let done = run(shell.args(["-c", &script]).current_dir(place.dir.path()));
     assert!(done.text().contains("4 GiB cannot be reserved"), "{done:?}");
     assert!(done.text().contains("ulimit -v is 2.9 GiB"), "{done:?}");

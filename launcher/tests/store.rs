@@ -1,6 +1,6 @@
 //! The store as people use it: functions and state that outlive a process, and its crashes.
 
-mod common;
+mod place;
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use common::{CACHE, Done, Place, run, wait};
+use place::{CACHE, Done, Place, run, wait};
 
 /// Counts in a window without flagging it, appends its input, and says what it found.
 const COUNTER: &str = r#"#include <faasm/faasm.h>
