@@ -13,6 +13,7 @@ mod functions;
 mod info;
 mod pages;
 mod progress;
+mod reaper;
 mod run;
 mod store;
 mod toolchain;
@@ -54,6 +55,7 @@ fn main() -> ExitCode {
         Command::Clean(args) => clean::run(&args),
         Command::Completions(args) => pages::completions(&args),
         Command::Man(args) => pages::man(&args),
+        Command::Reap { dir } => Ok(reaper::reap(&dir)),
         Command::Cc(args) => cc(toolchain::Language::C, &args.args),
         Command::Cxx(args) => cc(toolchain::Language::Cxx, &args.args),
     };

@@ -101,6 +101,7 @@ fn config(args: &CallArgs, program: String, store: Option<Arc<DirStore>>) -> Res
         config.max_faaslets = usize::try_from(limit)?;
     }
     config.timeout = args.timeout;
+    config.track_writes = args.track_writes;
     for KeyValue { key, value } in &args.conf {
         match value.as_str() {
             "1" | "on" | "true" => config.conf.insert(key.clone()),
@@ -123,6 +124,7 @@ fn config(args: &CallArgs, program: String, store: Option<Arc<DirStore>>) -> Res
     if !args.no_cache {
         config.cache = cache();
     }
+    config.on_scratch = Some(crate::reaper::watch);
     Ok(config)
 }
 

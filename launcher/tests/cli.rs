@@ -5,8 +5,9 @@ mod place;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
-use place::{CACHE, Done, MOBULA, Place, run, wait};
+use place::{CACHE, Done, MOBULA, PATIENCE, Place, run, wait};
 
 const ECHO: &str = r#"#include <faasm/faasm.h>
 #include <stdio.h>
@@ -762,4 +763,92 @@ fn standard_input_reaches_main_and_a_module_comes_from_it() {
     assert_eq!(feed(&["run", "in.wasm"], b"twelve bytes"), Some(12));
     let wasm = std::fs::read(place.path("in.wasm")).unwrap();
     assert_eq!(feed(&["run", "-"], &wasm), Some(0), "the module from stdin leaves it at its end");
+}
+
+/// Main writes a file in /tmp and chains two calls, each of which must find /tmp empty.
+const SCRATCH: &str = r#"#include <faasm/faasm.h>
+#include <dirent.h>
+#include <stdio.h>
+#include <string.h>
+static int entries(void)
+{
+    int n = 0;
+    DIR* dir = opendir("/tmp");
+    if (dir == NULL) return -1;
+    for (struct dirent* entry; (entry = readdir(dir)) != NULL;) {
+        n += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+    }
+    closedir(dir);
+    return n;
+}
+static int leave(void)
+{
+    FILE* file = fopen("/tmp/note", "w");
+    if (file == NULL || fputs("mine", file) < 0 || fclose(file) != 0) return 1;
+    char text[8] = "";
+    file = fopen("/tmp/note", "r");
+    if (file == NULL || fgets(text, sizeof text, file) == NULL) return 2;
+    fclose(file);
+    return strcmp(text, "mine") != 0 || entries() != 1;
+}
+FAASM_FUNC(child, 1)
+{
+    return entries() != 0 ? 10 : leave();
+}
+FAASM_MAIN_FUNC()
+{
+    int result = entries() != 0 ? 20 : leave();
+    for (int i = 0; i < 40 && result == 0; i++) result = (int)faasmAwaitCall(faasmChainThis(1));
+    if (faasmGetInputSize() > 0) {
+        puts("ready");
+        fflush(stdout);
+        for (volatile int i = 0;; i++) { }
+    }
+    return result;
+}
+"#;
+
+#[test]
+fn every_call_has_a_tmp_of_its_own_and_nothing_stays() {
+    let place = Place::new();
+    place.cc("scratch", SCRATCH);
+    let tmp = place.path("tmp");
+    std::fs::create_dir(&tmp).unwrap();
+    let left = || files_and_folders(&tmp);
+    let in_tmp = |args: &[&str]| {
+        let mut command = place.mobula(args);
+        command.env("TMPDIR", &tmp);
+        command
+    };
+    let done = run(&mut in_tmp(&["run", "scratch.wasm"]));
+    assert_eq!(done.code, Some(0), "{done:?}");
+    assert_eq!(left(), Vec::<PathBuf>::new());
+    // A directory that the user gives takes its place.
+    let shared = place.path("shared");
+    std::fs::create_dir(&shared).unwrap();
+    let dir = format!("{}:/tmp", shared.display());
+    let done = run(&mut in_tmp(&["run", "scratch.wasm", "--dir", &dir]));
+    assert_eq!(done.code, Some(10), "a child finds main's file: {done:?}");
+    assert_eq!(std::fs::read(shared.join("note")).unwrap(), b"mine");
+    // However the run ends, nothing is left.
+    for signal in [sends("KILL"), sends("INT"), sends("TERM")] {
+        let mut child = in_tmp(&["run", "scratch.wasm", "--input", "stay"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut ready = [0; 6];
+        child.stdout.as_mut().unwrap().read_exact(&mut ready).unwrap();
+        assert_eq!(left().len(), 1, "one directory for all of the run");
+        signal(child.id());
+        wait(&mut child);
+        let start = Instant::now();
+        while !left().is_empty() {
+            assert!(start.elapsed() < PATIENCE, "{:?} is left", left());
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
+
+fn files_and_folders(dir: &Path) -> Vec<PathBuf> {
+    std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect()
 }

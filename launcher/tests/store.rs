@@ -496,3 +496,31 @@ fn readers_see_whole_values_while_writers_change_them() {
         }
     });
 }
+
+#[test]
+fn a_value_that_a_run_deletes_is_gone_from_the_store() {
+    let place = Place::new();
+    place.cc(
+        "del",
+        r#"#include <faasm/faasm.h>
+#include <faasm/mobula.h>
+FAASM_MAIN_FUNC()
+{
+    char key[2] = { 0 };
+    faasmGetInput(BYTES(key), 1);
+    if (key[0] == 'b') { faasmReadStatePtr("b", 1); return 0; }
+    if (key[0] == 'c' && faasmReadStateSize("c") != 1) { return 7; }
+    mobulaStateDelete(key);
+    return (int)faasmReadStateSize(key);
+}
+"#,
+    );
+    place.good(&["upload", "--store", "s", "demo/del", "del.wasm"]);
+    ["a", "b", "c"].iter().for_each(|key| place.put(&format!("demo/{key}"), "x"));
+    for key in ["a", "b", "c"] {
+        let done = place.invoke(&["demo/del", "--input", key]);
+        assert_eq!(done.code, Some(0), "{key}: {done:?}");
+    }
+    let left = place.good(&["state", "--store", "s", "ls"]);
+    assert_eq!(left, format!("{:>12}  demo/b\n", 1), "never read, only used, read and deleted");
+}

@@ -12,8 +12,9 @@
 //! Invariants: exactly one `complete` and one `release` per acquired slot; whichever comes second
 //! frees it; result fields are written before DONE is set and read only after it was seen.
 
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 
 use futures_util::task::AtomicWaker;
@@ -29,6 +30,7 @@ const RELEASED: u32 = 2;
 const WAITING: u32 = 4;
 const INPUT: u32 = 8;
 const OUTPUT: u32 = 16;
+const RANGE: u32 = 32;
 
 const SEGMENT: usize = 4096;
 
@@ -76,11 +78,15 @@ impl Outcome {
 struct CallSlot {
     state: AtomicU32,
     code: AtomicI32,
-    /// Slot + 1 of the call that this call awaits, for the search for deadlocks.
+    /// Slot + 1 of the call that this call awaits, for the search for deadlocks; [`SEVERAL`].
     awaits: AtomicU32,
+    range: [AtomicI64; 2],
     waiter: AtomicWaker,
     payload: Mutex<Vec<u8>>,
 }
+
+/// The call awaits several others, which are in `CallTable::several`.
+const SEVERAL: u32 = u32::MAX;
 
 /// All calls of one rank.
 #[derive(Debug)]
@@ -88,6 +94,8 @@ pub(crate) struct CallTable {
     segments: Box<[OnceLock<Box<[CallSlot]>>]>,
     fresh: AtomicU32,
     free: Mutex<Vec<Vec<Slot>>>,
+    /// Which calls are awaited by those that await more than one.
+    several: Mutex<HashMap<Slot, Arc<[Slot]>>>,
     /// Calls that are not done and that nobody will await.
     orphans: AtomicUsize,
 }
@@ -103,6 +111,7 @@ impl CallTable {
             segments,
             fresh: AtomicU32::new(0),
             free: Mutex::default(),
+            several: Mutex::default(),
             orphans: AtomicUsize::new(0),
         }
     }
@@ -126,6 +135,23 @@ impl CallTable {
         Some(slot)
     }
 
+    /// Gives a call that was not started yet its part of a parallel loop: indices from `lo` to below
+    /// `hi`.
+    pub(crate) fn set_range(&self, slot: Slot, (lo, hi): (i64, i64)) {
+        let entry = self.slot(slot);
+        entry.range[0].store(lo, Ordering::Relaxed);
+        entry.range[1].store(hi, Ordering::Relaxed);
+        entry.state.fetch_or(RANGE, Ordering::Relaxed);
+    }
+
+    /// The running call's part of a parallel loop, if it has one.
+    pub(crate) fn range(&self, slot: Slot) -> Option<(i64, i64)> {
+        let entry = self.slot(slot);
+        let [lo, hi] = &entry.range;
+        let range = || (lo.load(Ordering::Relaxed), hi.load(Ordering::Relaxed));
+        (entry.state.load(Ordering::Relaxed) & RANGE != 0).then(range)
+    }
+
     fn refill(&self, free: &mut FreeSlots) -> Option<Slot> {
         if let Some(batch) = self.free.lock().pop() {
             free.0 = batch;
@@ -145,7 +171,9 @@ impl CallTable {
 
     fn recycle(&self, free: &mut FreeSlots, slot: Slot) {
         let entry = self.slot(slot);
-        entry.awaits.store(0, Ordering::Relaxed);
+        if entry.awaits.load(Ordering::Relaxed) != 0 {
+            self.set_awaits(slot, &[]);
+        }
         if entry.state.swap(0, Ordering::Relaxed) & (INPUT | OUTPUT) != 0 {
             *entry.payload.lock() = Vec::new();
         }
@@ -245,14 +273,29 @@ impl CallTable {
         self.orphans.load(Ordering::Acquire)
     }
 
-    /// Notes which call `slot` awaits, or that it awaits none any more.
-    pub(crate) fn set_awaits(&self, slot: Slot, child: Option<Slot>) {
-        self.slot(slot).awaits.store(child.map_or(0, |c| c + 1), Ordering::SeqCst);
+    /// Notes which calls `slot` awaits, or that it awaits none any more.
+    pub(crate) fn set_awaits(&self, slot: Slot, children: &[Slot]) {
+        let awaits = &self.slot(slot).awaits;
+        if let [child] = children {
+            return awaits.store(child + 1, Ordering::SeqCst);
+        }
+        if children.is_empty() {
+            if awaits.swap(0, Ordering::SeqCst) == SEVERAL {
+                self.several.lock().remove(&slot);
+            }
+        } else {
+            self.several.lock().insert(slot, children.into());
+            awaits.store(SEVERAL, Ordering::SeqCst);
+        }
     }
 
-    /// Which call `slot` awaits.
-    pub(crate) fn awaits(&self, slot: Slot) -> Option<Slot> {
-        self.slot(slot).awaits.load(Ordering::SeqCst).checked_sub(1)
+    /// Which calls `slot` awaits.
+    pub(crate) fn awaits(&self, slot: Slot) -> Vec<Slot> {
+        match self.slot(slot).awaits.load(Ordering::SeqCst) {
+            0 => Vec::new(),
+            SEVERAL => self.several.lock().get(&slot).map_or_else(Vec::new, |all| all.to_vec()),
+            child => vec![child - 1],
+        }
     }
 }
 
@@ -261,12 +304,16 @@ impl CallTable {
 pub(crate) struct Children {
     base: u32,
     slots: Vec<Child>,
+    /// The calls of parallel loops, by the number in [`Child::Loop`].
+    loops: Vec<Vec<Slot>>,
     open: usize,
 }
 
 #[derive(Debug, Clone, Copy)]
 enum Child {
     Running(Slot),
+    /// A parallel loop: the calls at this place of `loops`.
+    Loop(u32),
     /// Awaited by `__mobula_await_output_size`, which leaves the output to be fetched.
     Output(Slot),
     Awaited,
@@ -281,6 +328,9 @@ pub(crate) enum BadId {
     /// Awaited before.
     #[error("call id {0} was awaited before; an id can be awaited once")]
     Twice(u32),
+    /// A parallel loop where one call is meant.
+    #[error("id {0} is a parallel loop, whose calls have no output; use faasmAwaitCall")]
+    Loop(u32),
 }
 
 impl Children {
@@ -288,22 +338,40 @@ impl Children {
     pub(crate) fn begin(&mut self, serial: u64) {
         debug_assert!(self.open == 0, "the last call's children were released");
         self.slots.clear();
+        self.loops.clear();
         // Fibonacci hashing (Knuth, TAOCP 3, 6.4) spreads the ranges of ids of different calls.
         self.base = (serial.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as u32;
     }
 
     /// Adds a child and returns its id, which is never 0.
     pub(crate) fn add(&mut self, slot: Slot) -> u32 {
+        self.forget_awaited();
+        self.push(Child::Running(slot))
+    }
+
+    /// Adds a parallel loop of these calls and returns its id, which is never 0.
+    pub(crate) fn add_loop(&mut self, slots: Vec<Slot>) -> u32 {
+        self.forget_awaited();
+        let index = self.loops.len() as u32;
+        self.loops.push(slots);
+        self.push(Child::Loop(index))
+    }
+
+    /// When all are awaited, ids go on and the list starts anew, so that a loop needs no memory.
+    fn forget_awaited(&mut self) {
         if self.open == 0 && self.slots.len() >= 1 << 16 {
-            // All are awaited: ids go on, the list starts anew, so that a loop needs no memory.
             self.base = self.next_id();
             self.slots.clear();
+            self.loops.clear();
         }
+    }
+
+    fn push(&mut self, child: Child) -> u32 {
         if self.next_id() == 0 {
             self.slots.push(Child::Awaited);
         }
         let id = self.next_id();
-        self.slots.push(Child::Running(slot));
+        self.slots.push(child);
         self.open += 1;
         id
     }
@@ -321,6 +389,21 @@ impl Children {
     pub(crate) fn running(&self, id: u32) -> Result<Slot, BadId> {
         match self.slots[self.index(id)?] {
             Child::Running(slot) => Ok(slot),
+            Child::Loop(_) => Err(BadId::Loop(id)),
+            Child::Output(_) | Child::Awaited => Err(BadId::Twice(id)),
+        }
+    }
+
+    /// Whether the id is that of a parallel loop.
+    pub(crate) fn is_loop(&self, id: u32) -> bool {
+        self.index(id).is_ok_and(|index| matches!(self.slots[index], Child::Loop(_)))
+    }
+
+    /// The slots of a child that was not awaited yet: one, or all of a parallel loop.
+    pub(crate) fn all_running(&self, id: u32) -> Result<&[Slot], BadId> {
+        match &self.slots[self.index(id)?] {
+            Child::Running(slot) => Ok(std::slice::from_ref(slot)),
+            Child::Loop(index) => Ok(&self.loops[*index as usize]),
             Child::Output(_) | Child::Awaited => Err(BadId::Twice(id)),
         }
     }
@@ -329,7 +412,7 @@ impl Children {
     pub(crate) fn output(&self, id: u32) -> Result<Slot, BadId> {
         match self.slots[self.index(id)?] {
             Child::Output(slot) => Ok(slot),
-            Child::Running(_) | Child::Awaited => Err(BadId::Unknown(id)),
+            Child::Running(_) | Child::Loop(_) | Child::Awaited => Err(BadId::Unknown(id)),
         }
     }
 
@@ -345,6 +428,9 @@ impl Children {
     /// Notes that the child is done with.
     pub(crate) fn close(&mut self, id: u32) {
         if let Ok(index) = self.index(id) {
+            if let Child::Loop(index) = self.slots[index] {
+                self.loops[index as usize] = Vec::new();
+            }
             self.slots[index] = Child::Awaited;
             self.open -= 1;
         }
@@ -354,13 +440,18 @@ impl Children {
     pub(crate) fn end(&mut self, mut release: impl FnMut(Slot)) {
         if self.open > 0 {
             for child in &self.slots {
-                if let Child::Running(slot) | Child::Output(slot) = *child {
-                    release(slot);
+                match *child {
+                    Child::Running(slot) | Child::Output(slot) => release(slot),
+                    Child::Loop(index) => {
+                        self.loops[index as usize].iter().for_each(|&slot| release(slot));
+                    }
+                    Child::Awaited => {}
                 }
             }
         }
         self.open = 0;
         self.slots.clear();
+        self.loops.clear();
     }
 }
 
@@ -384,7 +475,8 @@ mod tests {
                 table.release_done(&mut free, slot);
             }
             assert_eq!(table.orphans(), 0);
-            assert_eq!(table.acquire(&mut free, Vec::new()), Some(slot), "the slot is free again");
+            let again = table.acquire(&mut free, Vec::new());
+            assert_eq!(again, Some(slot), "the slot is free again");
             assert!(!table.is_done(slot) && table.take_output(slot).is_empty());
             table.complete(&mut free, slot, 0, Vec::new());
             table.release_done(&mut free, slot);
@@ -408,6 +500,20 @@ mod tests {
         let mut released = Vec::new();
         children.end(|slot| released.push(slot));
         assert_eq!(released, [10]);
+    }
+
+    #[test]
+    fn a_parallel_loop_is_one_child_of_many_calls() {
+        let mut children = Children::default();
+        children.begin(5);
+        let (one, all) = (children.add(7), children.add_loop(vec![8, 9]));
+        assert_eq!(children.all_running(one), Ok(&[7][..]));
+        assert_eq!(children.all_running(all), Ok(&[8, 9][..]));
+        assert_eq!(children.running(all), Err(BadId::Loop(all)));
+        children.close(one);
+        let mut released = Vec::new();
+        children.end(|slot| released.push(slot));
+        assert_eq!(released, [8, 9]);
     }
 
     #[test]

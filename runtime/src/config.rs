@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::limits;
 use crate::module::Cache;
+use crate::scratch::OnScratch;
 use crate::store::Store;
 
 /// A host directory that guests may see.
@@ -41,6 +42,13 @@ pub struct Config {
     pub dirs: Vec<Dir>,
     /// Environment of the guests.
     pub env: BTreeMap<String, String>,
+    /// Whether pushes find out by themselves what was stored through windows, flagged or not. Each page
+    /// costs a page fault at its first store after a push.
+    pub track_writes: bool,
+    /// Where private `/tmp` directories of calls are made; `None` for no `/tmp`.
+    pub scratch: Option<PathBuf>,
+    /// Told of the directory that holds them, when it is made.
+    pub on_scratch: Option<OnScratch>,
     /// Arguments of main, the program's name first.
     pub args: Vec<String>,
     /// Where compiled modules are kept.
@@ -62,6 +70,9 @@ impl Default for Config {
             conf: BTreeSet::new(),
             dirs: Vec::new(),
             env: BTreeMap::new(),
+            track_writes: false,
+            scratch: Some(std::env::temp_dir()),
+            on_scratch: None,
             args: Vec::new(),
             cache: Cache::none(),
             store: None,

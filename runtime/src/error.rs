@@ -163,6 +163,37 @@ pub enum StateError {
         /// The new length.
         asked: u64,
     },
+    /// A removal while a window is open on the value.
+    #[error(
+        "key {key:?} cannot be deleted while a call has a window on it; unmap it or await the call"
+    )]
+    DeleteWithWindow {
+        /// The key.
+        key: String,
+    },
+    /// A merge of something that is no whole number of elements.
+    #[error(
+        "key {key:?}: offset {offset} and length {count} are no multiples of {size}, the bytes of \
+         an element of this type"
+    )]
+    NotElements {
+        /// The key.
+        key: String,
+        /// The offset.
+        offset: u64,
+        /// The length.
+        count: u64,
+        /// Bytes of an element.
+        size: usize,
+    },
+    /// A merge of an unknown kind.
+    #[error("there is no merge of type {element} with operation {op}; see faasm/mobula.h")]
+    NoMerge {
+        /// The number given as the element type.
+        element: i32,
+        /// The number given as the operation.
+        op: i32,
+    },
     /// The mask of a masked push has another size than the value.
     #[error("mask {mask:?} has {mask_len} bytes but key {key:?} has {len}; they must be equal")]
     MaskLength {

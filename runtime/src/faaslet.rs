@@ -24,7 +24,7 @@ use wasmtime_wasi::I32Exit;
 
 use crate::call::{Outcome, Slot};
 use crate::error::ModuleError;
-use crate::function::Function;
+use crate::function::{Entry, Function};
 use crate::host::{GuestSide, Host};
 use crate::limits;
 use crate::memory::window::Windows;
@@ -55,19 +55,22 @@ pub(crate) struct Faaslet {
     store: Store<Host>,
     instance: Instance,
     globals: Vec<Global>,
-    entries: Vec<(i32, Entry)>,
+    /// Code that was looked up before, by entry index; `None` for what calls addresses.
+    codes: Vec<(Option<i32>, Code)>,
     snapshot: Option<Arc<Snapshot>>,
     lifecycle: Lifecycle,
     origin: Origin,
     suspended: bool,
 }
 
-#[derive(Clone)]
-enum Entry {
+/// The compiled code of an entry.
+enum Code {
     /// `() -> i32`, as Mobula's own entries are.
     Value(TypedFunc<(), i32>),
     /// `() -> ()`, as `_start` is.
     Unit(TypedFunc<(), ()>),
+    /// `(i32) -> i32`: calls the function at an address.
+    Pointer(TypedFunc<i32, i32>),
 }
 
 impl Faaslet {
@@ -116,7 +119,7 @@ impl Faaslet {
             store,
             instance,
             globals,
-            entries: Vec::new(),
+            codes: Vec::new(),
             snapshot: None,
             lifecycle: Lifecycle::Dirty,
             origin: Origin { worker: usize::MAX, epoch: 0 },
@@ -165,7 +168,8 @@ impl Faaslet {
             return Ok(Snapshot { image: None, globals, windows: Windows::default(), opened });
         };
         // They stay mapped, over the very pages where adopting the snapshot maps them again.
-        let windows = std::mem::take(&mut side.windows);
+        let mut windows = std::mem::take(&mut side.windows);
+        windows.unguard();
         let image = Snapshot::image_of(&side.bytes).map_err(|err| self.shm_error(&err))?;
         Ok(Snapshot { image: Some(image), globals, windows, opened })
     }
@@ -173,10 +177,13 @@ impl Faaslet {
     /// Brings a new instance to the snapshot.
     fn adopt(&mut self, snapshot: Arc<Snapshot>) -> Result<(), ModuleError> {
         if let Some((image, _)) = &snapshot.image {
-            let Some(side) = &mut self.store.data_mut().memory else { return Ok(()) };
+            let host = self.store.data_mut();
+            let Some(side) = &mut host.memory else { return Ok(()) };
+            let rank = host.rank.clone();
             let mapped = side.bytes.set_size(image.len().get()).and_then(|()| {
                 side.bytes.map_image(image)?;
                 side.windows = snapshot.windows.copy_into(&side.bytes)?;
+                side.watch(&rank, &snapshot.opened);
                 Ok(())
             });
             mapped.map_err(|err| self.shm_error(&err))?;
@@ -210,13 +217,13 @@ impl Faaslet {
     pub(crate) async fn run(
         &mut self,
         slot: Slot,
-        entry: i32,
+        entry: Entry,
         input: Vec<u8>,
         origin: Origin,
     ) -> Outcome {
         assert_eq!(self.lifecycle, Lifecycle::Clean, "only clean faaslets run calls");
-        let func = match self.entry(entry) {
-            Ok(func) => func,
+        let code = match self.code(entry) {
+            Ok(code) => code,
             Err(err) => return Outcome::Refused(err.to_string()),
         };
         self.lifecycle = Lifecycle::Running;
@@ -224,8 +231,8 @@ impl Faaslet {
         self.store.data_mut().begin(slot, entry, input);
         let timeout = self.store.data().rank.config.timeout;
         let outcome = match timeout {
-            None => self.call(&func).await,
-            Some(timeout) => self.call_with_timeout(&func, timeout).await,
+            None => self.call(code, entry).await,
+            Some(timeout) => self.call_with_timeout(code, entry, timeout).await,
         };
         self.lifecycle = match outcome {
             Outcome::Returned(_) | Outcome::Exited(_) => Lifecycle::Dirty,
@@ -234,10 +241,10 @@ impl Faaslet {
         outcome
     }
 
-    async fn call(&mut self, func: &Entry) -> Outcome {
+    async fn call(&mut self, code: usize, entry: Entry) -> Outcome {
         let mut polls = 0u32;
         let result = {
-            let mut call = pin!(func.call(&mut self.store));
+            let mut call = pin!(self.codes[code].1.call(&mut self.store, entry));
             std::future::poll_fn(|cx| {
                 polls += 1;
                 call.as_mut().poll(cx)
@@ -248,14 +255,14 @@ impl Faaslet {
         result.map_or_else(outcome_of_error, Outcome::Returned)
     }
 
-    async fn call_with_timeout(&mut self, func: &Entry, timeout: Duration) -> Outcome {
+    async fn call_with_timeout(&mut self, code: usize, entry: Entry, timeout: Duration) -> Outcome {
         self.suspended = true;
         self.store.set_epoch_deadline(ticks(timeout));
         let deadline = Instant::now() + timeout;
         let monitor = self.store.data().rank.monitor.clone();
         let mut wake = None;
         let result = {
-            let mut call = pin!(func.call(&mut self.store));
+            let mut call = pin!(self.codes[code].1.call(&mut self.store, entry));
             std::future::poll_fn(|cx| match call.as_mut().poll(cx) {
                 Poll::Pending if Instant::now() >= deadline => Poll::Ready(None),
                 Poll::Pending => {
@@ -275,24 +282,27 @@ impl Faaslet {
         }
     }
 
-    fn entry(&mut self, index: i32) -> Result<Entry, ModuleError> {
-        if let Some((_, entry)) = self.entries.iter().find(|(i, _)| *i == index) {
-            return Ok(entry.clone());
+    /// Where in `codes` the code of an entry is, looked up at its first use.
+    fn code(&mut self, entry: Entry) -> Result<usize, ModuleError> {
+        let key = match entry {
+            Entry::Index(index) => Some(index),
+            Entry::Pointer(_) => None,
+        };
+        if let Some(at) = self.codes.iter().position(|(k, _)| *k == key) {
+            return Ok(at);
         }
         let function = self.store.data().function.clone();
-        let name = function.entry(index)?;
-        let entry = match self.instance.get_typed_func(&mut self.store, name) {
-            Ok(func) => Entry::Value(func),
-            Err(_) => match self.instance.get_typed_func(&mut self.store, name) {
-                Ok(func) => Entry::Unit(func),
-                Err(_) => {
-                    let why = format!("its export {name} takes arguments or returns no i32");
-                    return Err(ModuleError::Unsupported { why });
-                }
+        let name = function.export(entry)?;
+        let (instance, store) = (&self.instance, &mut self.store);
+        let code = match entry {
+            Entry::Pointer(_) => instance.get_typed_func(store, name).map(Code::Pointer),
+            Entry::Index(_) => match instance.get_typed_func(&mut *store, name) {
+                Ok(func) => Ok(Code::Value(func)),
+                Err(_) => instance.get_typed_func(store, name).map(Code::Unit),
             },
         };
-        self.entries.push((index, entry.clone()));
-        Ok(entry)
+        self.codes.push((key, code.map_err(|_| wrong_type(name))?));
+        Ok(self.codes.len() - 1)
     }
 
     /// The store's data.
@@ -379,13 +389,19 @@ pub(crate) struct Reset {
     pub(crate) scanned: bool,
 }
 
-impl Entry {
-    async fn call(&self, store: &mut Store<Host>) -> wasmtime::Result<i32> {
+impl Code {
+    async fn call(&self, store: &mut Store<Host>, entry: Entry) -> wasmtime::Result<i32> {
         match self {
             Self::Value(func) => func.call_async(store, ()).await,
             Self::Unit(func) => func.call_async(store, ()).await.map(|()| 0),
+            Self::Pointer(func) => func.call_async(store, entry.address()).await,
         }
     }
+}
+
+fn wrong_type(export: &str) -> ModuleError {
+    let why = format!("its export {export} does not have the parameters and result of an entry");
+    ModuleError::Unsupported { why }
 }
 
 fn outcome_of_error(err: wasmtime::Error) -> Outcome {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use mobula_guest::abi::POINTER_EXPORT;
 use wasmtime::InstancePre;
 
 use crate::error::ModuleError;
@@ -28,17 +29,65 @@ impl std::fmt::Debug for Function {
     }
 }
 
+/// Which code of a function a call runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Entry {
+    /// An entry by its index.
+    Index(i32),
+    /// A function by its address, which is an index into the module's table.
+    Pointer(u32),
+}
+
+impl Entry {
+    /// What `faasmGetCurrentIdx` says.
+    pub(crate) fn index(self) -> i32 {
+        match self {
+            Self::Index(index) => index,
+            Self::Pointer(_) => 0,
+        }
+    }
+
+    /// The address, as an i32 of the guest's; 0 for an entry by index.
+    pub(crate) fn address(self) -> i32 {
+        match self {
+            Self::Index(_) => 0,
+            Self::Pointer(address) => address.cast_signed(),
+        }
+    }
+}
+
+impl std::fmt::Display for Entry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Index(index) => write!(f, "{index}"),
+            Self::Pointer(address) => write!(f, "function {address:#x}"),
+        }
+    }
+}
+
 impl Function {
     /// `user/name`, as messages call it.
     pub(crate) fn title(&self) -> String {
         format!("{}/{}", self.user, self.name)
     }
 
-    /// The export that implements entry `index`.
+    /// The export that implements an entry.
     ///
     /// # Errors
-    /// [`ModuleError::NoEntry`], which lists the entries there are.
-    pub(crate) fn entry(&self, index: i32) -> Result<&str, ModuleError> {
+    /// [`ModuleError::NoEntry`], which lists the entries there are, or [`ModuleError::Unsupported`].
+    pub(crate) fn export(&self, entry: Entry) -> Result<&str, ModuleError> {
+        let index = match entry {
+            Entry::Index(index) => index,
+            Entry::Pointer(_) if self.info.calls_pointers => return Ok(POINTER_EXPORT),
+            Entry::Pointer(_) => {
+                let why = format!(
+                    "{} exports no {POINTER_EXPORT}, which chaining by address needs; include \
+                     faasm/core.h",
+                    self.title()
+                );
+                return Err(ModuleError::Unsupported { why });
+            }
+        };
         let found = self.info.entries.get(&index).map(String::as_str);
         found.ok_or_else(|| ModuleError::NoEntry {
             function: self.title(),

@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 
+use mobula_shm::PageBytes;
 use wasmtime::{Memory, ResourceLimiter};
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
 
 use crate::call::{Children, Slot};
-use crate::function::Function;
+use crate::function::{Entry, Function};
 use crate::memory::GuestMemory;
 use crate::memory::window::Windows;
 use crate::runtime::Rank;
 use crate::sched::with_worker;
+use crate::scratch::ScratchDir;
 use crate::snapshot::KnownPages;
 use crate::state::{KeyLock, Mode, Value};
 use crate::stdio::{CallStream, Stream};
@@ -39,6 +41,23 @@ pub(crate) struct GuestSide {
     pub(crate) gap: usize,
 }
 
+impl GuestSide {
+    /// Watches stores to windows of `values` that are not watched yet, if the run wants it. Where the
+    /// system refuses, all that they show counts as stored to.
+    pub(crate) fn watch(&mut self, rank: &Rank, values: &[Arc<Value>]) {
+        let Some(tracking) = &rank.tracking else { return };
+        let reservation = self.bytes.reservation();
+        self.windows.guard(|value, at, chunks| {
+            let value = values.iter().find(|open| open.id() == value)?;
+            let watch = tracking.as_ref().and_then(|tracker| {
+                let (at, len) = (PageBytes::new(at.start)?, PageBytes::new(at.len())?);
+                tracker.watch(reservation, at, len).ok()
+            });
+            Some(value.watch(watch, chunks))
+        });
+    }
+}
+
 /// What belongs to one call and is gone with it.
 #[derive(Default)]
 pub(crate) struct CallState {
@@ -57,6 +76,8 @@ pub(crate) struct CallState {
 struct Wasi {
     ctx: WasiP1Ctx,
     streams: [CallStream; 2],
+    /// Dropped after the context, which has files open there.
+    _tmp: Option<ScratchDir>,
 }
 
 impl Host {
@@ -65,10 +86,10 @@ impl Host {
     }
 
     /// Starts a call.
-    pub(crate) fn begin(&mut self, slot: Slot, entry: i32, input: Vec<u8>) {
+    pub(crate) fn begin(&mut self, slot: Slot, entry: Entry, input: Vec<u8>) {
         let call = &mut self.call;
         call.slot = Some(slot);
-        call.entry = entry;
+        call.entry = entry.index();
         call.serial += 1;
         call.input = input;
         call.is_main = self.rank.is_main(slot);
@@ -106,8 +127,8 @@ impl Host {
 
     /// The WASI context of this call, made when the guest first needs it.
     pub(crate) fn wasi(&mut self) -> &mut WasiP1Ctx {
-        let (rank, is_main) = (&self.rank, self.call.is_main);
-        &mut self.wasi.get_or_insert_with(|| Box::new(Wasi::new(rank, is_main))).ctx
+        let (rank, function, is_main) = (&self.rank, &self.function, self.call.is_main);
+        &mut self.wasi.get_or_insert_with(|| Box::new(Wasi::new(rank, function, is_main))).ctx
     }
 
     /// Notes that the running call has a window on `value`.
@@ -116,6 +137,29 @@ impl Host {
             value.opened();
             self.call.opened.push(value.clone());
         }
+    }
+
+    /// Watches stores to this call's windows that are not watched yet, if the run wants it.
+    pub(crate) fn watch_windows(&mut self) {
+        if let Some(side) = &mut self.memory {
+            side.watch(&self.rank, &self.call.opened);
+        }
+    }
+
+    /// Gives the address space of the window at `ptr` back.
+    ///
+    /// # Errors
+    /// When this call has no window there, or the proto-function opened it.
+    pub(crate) fn close_window(&mut self, ptr: u32) -> wasmtime::Result<()> {
+        let serial = self.call.serial;
+        let Some(side) = &mut self.memory else { wasmtime::bail!("the module has no memory") };
+        let value = side.windows.unmap(&side.bytes, ptr as usize, serial)?;
+        if !side.windows.uses(value, serial)
+            && let Some(at) = self.call.opened.iter().position(|open| open.id() == value)
+        {
+            self.call.opened.swap_remove(at).closed();
+        }
+        Ok(())
     }
 
     /// Takes the values with windows over, which stay open; for the snapshot.
@@ -136,7 +180,7 @@ impl Host {
 }
 
 impl Wasi {
-    fn new(rank: &Rank, is_main: bool) -> Self {
+    fn new(rank: &Rank, function: &Function, is_main: bool) -> Self {
         let config = &rank.config;
         let streams = [Stream::Stdout, Stream::Stderr]
             .map(|stream| CallStream::new(rank.stdio.clone(), stream, is_main));
@@ -153,7 +197,13 @@ impl Wasi {
             // Checked when the runtime started; a directory removed since is simply not there.
             let _ = builder.preopened_dir(&dir.host, &dir.guest, perms);
         }
-        Self { ctx: builder.build_p1(), streams }
+        let scratch = rank.scratch.as_ref().filter(|_| function.info.opens_files());
+        // Without room for it the guest finds no /tmp, which its own calls tell it.
+        let tmp = scratch.and_then(|scratch| scratch.dir().ok());
+        if let Some(dir) = &tmp {
+            let _ = builder.preopened_dir(dir.path(), "/tmp", FsPerms::ReadWrite);
+        }
+        Self { ctx: builder.build_p1(), streams, _tmp: tmp }
     }
 }
 

@@ -10,6 +10,9 @@ pub const KEY_BYTES: usize = 255;
 pub const NAME_BYTES: usize = 255;
 /// Calls that may exist at once on one rank (started and not yet both ended and awaited).
 pub const CALLS: usize = 1 << 22;
+/// Calls into which a parallel loop is split for each thread, at most: enough to even out parts that
+/// take longer, few enough to cost nothing.
+pub const LOOP_CALLS_PER_THREAD: usize = 4;
 /// Largest input or output of a call, in bytes.
 pub const PAYLOAD_BYTES: usize = 1 << 30;
 /// Address space of one guest: what 32-bit pointers reach.

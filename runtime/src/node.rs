@@ -1,6 +1,6 @@
 //! What this node's kernel grants a rank, tried out rather than read from version numbers.
 
-use mobula_shm::PagemapScanner;
+use mobula_shm::{PagemapScanner, WriteTracker};
 
 /// Whether resets can ask the kernel which pages a call changed (`PAGEMAP_SCAN`).
 #[must_use]
@@ -9,11 +9,9 @@ pub fn pagemap_scan() -> bool {
 }
 
 /// Whether the kernel can note stores to shared memory by asynchronous write protection.
-///
-/// # Errors
-/// Why this process gets no userfaultfd.
-pub fn write_protect_async() -> Result<bool, String> {
-    mobula_shm::write_protect_async().map_err(|err| err.to_string())
+#[must_use]
+pub fn write_protect_async() -> bool {
+    WriteTracker::open().is_some()
 }
 
 /// Whether guests get all the address space they can reach; else every access is checked.

@@ -158,7 +158,7 @@ fn count_reset(stats: &WorkerStats, reset: Reset) {
 
 /// Starts a call on an idle faaslet, a new one, or leaves it in the waiting room.
 pub(crate) fn start_call(rank: &Arc<Rank>, local: &WorkerLocal, call: Ready) {
-    let idle = local.pools.borrow_mut().of(call.function).take(rank, local);
+    let idle = local.pools.borrow_mut().of(call.function()).take(rank, local);
     let origin = Origin { worker: local.index, epoch: local.fault_epoch() };
     if let Some(faaslet) = idle {
         start_task(rank.id, drive(faaslet, call, origin));
@@ -171,7 +171,7 @@ pub(crate) fn start_call(rank: &Arc<Rank>, local: &WorkerLocal, call: Ready) {
 }
 
 async fn create_and_drive(rank: Arc<Rank>, call: Ready) {
-    let function = rank.function(call.function);
+    let function = rank.function(call.function());
     match Faaslet::create(&rank, &function).await {
         // No origin: the faults of its making say nothing about the call.
         Ok(faaslet) => drive(faaslet, call, Origin { worker: usize::MAX, epoch: 0 }).await,
@@ -185,7 +185,7 @@ async fn create_and_drive(rank: Arc<Rank>, call: Ready) {
 
 async fn drive(mut faaslet: Box<Faaslet>, call: Ready, origin: Origin) {
     let input = faaslet.host().rank.calls.take_input(call.slot);
-    let outcome = faaslet.run(call.slot, call.entry, input, origin).await;
+    let outcome = faaslet.run(call.slot, call.entry(), input, origin).await;
     with_worker(|local| finish(local, faaslet, call, &outcome));
 }
 
@@ -220,9 +220,9 @@ fn finish(local: Option<&WorkerLocal>, mut faaslet: Box<Faaslet>, call: Ready, o
     }
     match (reset, faaslet.lifecycle()) {
         (Ok(_), Lifecycle::Clean) => {
-            local.pools.borrow_mut().of(call.function).clean.push(faaslet);
+            local.pools.borrow_mut().of(call.function()).clean.push(faaslet);
         }
-        (Ok(_), _) => local.pools.borrow_mut().of(call.function).unproven.push(faaslet),
+        (Ok(_), _) => local.pools.borrow_mut().of(call.function()).unproven.push(faaslet),
         (Err(_), _) => {
             let rank = faaslet.host().rank.clone();
             rank.drop_faaslet(faaslet);

@@ -6,14 +6,14 @@ use std::task::{Wake, Waker};
 use std::thread::Thread;
 use std::time::Instant;
 
-use mobula_shm::{PageBytes, PagemapScanner, Reservation};
+use mobula_shm::{PageBytes, PagemapScanner, Reservation, WriteTracker};
 use parking_lot::Mutex;
 use wasmtime::{Engine, Linker};
 
 use crate::call::{CallTable, FreeSlots, Outcome, Slot};
 use crate::config::Config;
 use crate::error::{ModuleError, RuntimeError};
-use crate::function::Function;
+use crate::function::{Entry, Function};
 use crate::functions::Functions;
 use crate::host::Host;
 use crate::limits;
@@ -21,6 +21,7 @@ use crate::memory::Creator;
 use crate::pool::Gate;
 use crate::sched::monitor::Monitor;
 use crate::sched::{self, Ready, Scheduler, Work, with_worker};
+use crate::scratch::Scratch;
 use crate::state::StateTable;
 use crate::stats::{Report, Stats};
 use crate::stdio::{Sink, Stream};
@@ -42,8 +43,11 @@ pub(crate) struct Rank {
     pub(crate) creator: Arc<Creator>,
     pub(crate) engine: Engine,
     pub(crate) scanner: Option<PagemapScanner>,
+    /// Whether stores to windows are watched, and by what: `Some(None)` where the kernel cannot.
+    pub(crate) tracking: Option<Option<Arc<WriteTracker>>>,
     pub(crate) state: StateTable,
     pub(crate) calls: CallTable,
+    pub(crate) scratch: Option<Scratch>,
     pub(crate) gate: Gate,
     pub(crate) scheduler: Scheduler,
     pub(crate) monitor: Arc<Monitor>,
@@ -116,16 +120,19 @@ impl Runtime {
         let scheduler = Scheduler::new(id, config.threads.max(1), cpus, timers.handle().clone())?;
         let stats = Arc::new(Stats::new(scheduler.threads()));
         let monitor = Arc::new(Monitor::default());
+        let tracking = config.track_writes.then(|| WriteTracker::open().map(Arc::new));
         let rank = Arc::new(Rank {
             id,
             state: StateTable::new(config.numa_node, stats.clone(), config.store.clone()),
             gate: Gate::new(config.max_faaslets),
+            scratch: scratch_of(&config),
             config,
             stdio,
             stats,
             creator,
             engine,
             scanner: PagemapScanner::open(),
+            tracking,
             calls: CallTable::new(),
             scheduler,
             monitor: monitor.clone(),
@@ -173,12 +180,13 @@ impl Runtime {
     ) -> Result<Finished, RuntimeError> {
         let rank = &self.rank;
         let function = rank.find_function(user, name)?;
-        rank.function(function).entry(entry)?;
+        let entry = Entry::Index(entry);
+        rank.function(function).export(entry)?;
         let start = *self.started.lock().get_or_insert_with(Instant::now);
         let slot = rank.with_free_slots(|free| rank.calls.acquire(free, input));
         let slot = slot.expect("the table is empty before the main call");
         rank.main_slot.store(slot, Ordering::Release);
-        rank.scheduler.push(Work::Call(Ready { slot, function, entry }));
+        rank.scheduler.push(Work::Call(Ready::new(slot, function, entry)));
         let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
         while !rank.calls.poll_done(slot, &waker) {
             std::thread::park();
@@ -241,9 +249,23 @@ impl Wake for Unpark {
 
 impl Rank {
     /// Queues a call; `None` when too many exist.
-    pub(crate) fn submit(&self, function: u32, entry: i32, input: Vec<u8>) -> Option<Slot> {
+    pub(crate) fn submit(&self, function: u32, entry: Entry, input: Vec<u8>) -> Option<Slot> {
         let slot = self.with_free_slots(|free| self.calls.acquire(free, input))?;
-        self.scheduler.push(Work::Call(Ready { slot, function, entry }));
+        self.scheduler.push(Work::Call(Ready::new(slot, function, entry)));
+        Some(slot)
+    }
+
+    /// Queues one call of a parallel loop; `None` when too many exist.
+    pub(crate) fn submit_part(
+        &self,
+        function: u32,
+        entry: Entry,
+        input: Vec<u8>,
+        range: (i64, i64),
+    ) -> Option<Slot> {
+        let slot = self.with_free_slots(|free| self.calls.acquire(free, input))?;
+        self.calls.set_range(slot, range);
+        self.scheduler.push(Work::Call(Ready::new(slot, function, entry)));
         Some(slot)
     }
 
@@ -284,9 +306,9 @@ impl Rank {
             Outcome::TimedOut(_) => "timed out",
             Outcome::Refused(_) => "was refused",
         };
-        let title = self.function(call.function).title();
+        let title = self.function(call.function()).title();
         let why = outcome.failure().unwrap_or_default();
-        let line = format!("mobula: call {title}[{}] {verb}: {why}\n", call.entry);
+        let line = format!("mobula: call {title}[{}] {verb}: {why}\n", call.entry());
         // A closed stderr leaves nobody to tell.
         let _ = self.stdio.write(Stream::Stderr, line.as_bytes());
         if self.is_main(call.slot) {
@@ -343,6 +365,13 @@ pub(crate) fn engine(
 pub(crate) fn whole_guests_fit() -> bool {
     let full = PageBytes::round_up(limits::GUEST_BYTES + GUARD_BYTES).unwrap_or(PageBytes::ZERO);
     Reservation::new(full).is_ok()
+}
+
+/// Private directories for `/tmp`, unless a directory of the user's is to be there.
+fn scratch_of(config: &Config) -> Option<Scratch> {
+    let taken = config.dirs.iter().any(|dir| dir.guest.trim_end_matches('/') == "/tmp");
+    let parent = config.scratch.as_ref().filter(|_| !taken)?;
+    Some(Scratch::new(parent, config.on_scratch))
 }
 
 fn check_dirs(config: &Config) -> Result<(), RuntimeError> {

@@ -20,7 +20,7 @@
 //! ```
 //!
 //! Reading order: [`units`](ChunkIndex), [`ByteView`], [`Arena`] and [`Block`], [`Reservation`],
-//! [`Image`], [`PagemapScanner`], [`Bitmap`], [`RwLockWord`].
+//! [`Image`], [`PagemapScanner`], [`WriteTracker`], [`Bitmap`], [`RwLockWord`].
 //!
 //! Limits: Linux on a machine with 4 KiB pages; 64 processes per host share locks
 //! ([`OWNER_SLOTS`]); they run in one PID namespace.
@@ -51,6 +51,8 @@ mod units;
 /// Bytes that others write.
 #[allow(unsafe_code, reason = "bytes that other processes write cannot be Rust references")]
 mod view;
+/// Which pages of a shared mapping were stored to.
+mod writes;
 
 pub use arena::{Alignment, Arena, ArenaOptions, ArenaStats, Block, Placement, WhyUnbound};
 pub use bitmap::Bitmap;
@@ -61,8 +63,9 @@ pub use lock::{OWNER_SLOTS, OwnerSlot, OwnerTable, RW_LOCK_BYTES, Recovered, RwL
 pub use nix::errno::Errno;
 pub use pagemap::PagemapScanner;
 pub use reservation::Reservation;
-pub use sys::{thread_faults, write_protect_async};
+pub use sys::thread_faults;
 pub use units::{
     CHUNK_BYTES, ChunkCount, ChunkIndex, HUGE_BYTES, PAGE_BYTES, PageBytes, chunk_range,
 };
 pub use view::{ByteView, ShmSafe};
+pub use writes::{WriteTracker, WriteWatch};

@@ -27,6 +27,7 @@ use crate::error::{Error, Result};
 use crate::sys::{self, PageFilter, PageRegion};
 use crate::units::PAGE_BYTES;
 
+const PAGE_IS_WRITTEN: u64 = 1 << 1;
 const PAGE_IS_FILE: u64 = 1 << 2;
 const PAGE_IS_PRESENT: u64 = 1 << 3;
 const PAGE_IS_SWAPPED: u64 = 1 << 4;
@@ -35,7 +36,11 @@ const PAGE_IS_PFNZERO: u64 = 1 << 5;
 const PRIVATE: PageFilter = PageFilter {
     none_of: PAGE_IS_FILE | PAGE_IS_PFNZERO,
     any_of: PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
+    protect: false,
 };
+
+/// Pages stored to since they were last protected, which this scan does again.
+const WRITTEN: PageFilter = PageFilter { none_of: 0, any_of: PAGE_IS_WRITTEN, protect: true };
 
 /// Regions taken from the kernel at a time; more need further calls.
 const BATCH: usize = 64;
@@ -74,13 +79,34 @@ impl PagemapScanner {
         len: usize,
         out: &mut Vec<Range<usize>>,
     ) -> Result<()> {
+        self.find(base, len, PRIVATE, out)
+    }
+
+    /// Replaces `out` by the ranges, in bytes from `base`, that were stored to since this was last
+    /// asked or since stores began to be noted; in one step, so that no store is missed.
+    pub(crate) fn take_written(
+        &self,
+        base: usize,
+        len: usize,
+        out: &mut Vec<Range<usize>>,
+    ) -> Result<()> {
+        self.find(base, len, WRITTEN, out)
+    }
+
+    fn find(
+        &self,
+        base: usize,
+        len: usize,
+        filter: PageFilter,
+        out: &mut Vec<Range<usize>>,
+    ) -> Result<()> {
         out.clear();
         let end =
             base.checked_add(len).ok_or(Error::range("address space", base, len, usize::MAX))?;
         let mut at = base;
         let mut regions = [PageRegion::default(); BATCH];
         while at < end {
-            let (found, stopped) = self.scan(at, end, &mut regions)?;
+            let (found, stopped) = self.scan(at, end, filter, &mut regions)?;
             for region in &regions[..found] {
                 push(out, region.start as usize - base..region.end as usize - base);
             }
@@ -94,9 +120,15 @@ impl PagemapScanner {
         Ok(())
     }
 
-    fn scan(&self, at: usize, end: usize, regions: &mut [PageRegion]) -> Result<(usize, usize)> {
+    fn scan(
+        &self,
+        at: usize,
+        end: usize,
+        filter: PageFilter,
+        regions: &mut [PageRegion],
+    ) -> Result<(usize, usize)> {
         loop {
-            match sys::pagemap_scan(self.pagemap.as_fd(), (at, end), PRIVATE, regions) {
+            match sys::pagemap_scan(self.pagemap.as_fd(), (at, end), filter, regions) {
                 Err(Errno::EINTR) => {}
                 Err(errno) => {
                     let what = format!("{} bytes at {at:#x}", end - at);

@@ -96,6 +96,16 @@ impl Reservation {
         self.range.replace(at, len, Content::Shared(file, offset))
     }
 
+    /// Has stores into the shared mapping at `at` noted; see `writes`.
+    pub(crate) fn note_writes(
+        &self,
+        notes: BorrowedFd<'_>,
+        at: PageBytes,
+        len: PageBytes,
+    ) -> Result<()> {
+        self.range.note_writes(notes, at, len)
+    }
+
     /// Puts fresh private zero pages at `at`, whatever was there.
     ///
     /// # Errors

@@ -20,7 +20,7 @@
 //! safe.
 
 use std::num::NonZeroUsize;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr::NonNull;
 
 use nix::errno::Errno;
@@ -284,7 +284,12 @@ pub(crate) struct PageFilter {
     pub(crate) none_of: u64,
     /// At least one of these.
     pub(crate) any_of: u64,
+    /// Also write-protect what is found, in the same step.
+    pub(crate) protect: bool,
 }
+
+/// `PM_SCAN_WP_MATCHING | PM_SCAN_CHECK_WPASYNC`.
+const PROTECT_FOUND: u64 = 1 | 2;
 
 /// `_IOWR('f', 16, struct pm_scan_arg)`.
 const PAGEMAP_SCAN: libc::c_ulong = (3 << 30)
@@ -303,6 +308,7 @@ pub(crate) fn pagemap_scan(
 ) -> std::result::Result<(usize, usize), Errno> {
     let mut arg = PmScanArg {
         size: size_of::<PmScanArg>() as u64,
+        flags: if filter.protect { PROTECT_FOUND } else { 0 },
         start: start as u64,
         end: end as u64,
         vec: regions.as_mut_ptr() as u64,
@@ -322,43 +328,77 @@ pub(crate) fn pagemap_scan(
     Ok((found.min(regions.len()), arg.walk_end as usize))
 }
 
-/// `struct uffdio_api`: what `UFFDIO_API` is asked and answers.
+/// `struct uffdio_api`.
 #[repr(C)]
-#[derive(Debug)]
-struct UffdioApi {
+struct UffdApi {
     api: u64,
     features: u64,
     ioctls: u64,
 }
 
-const UFFD_API: u64 = 0xAA;
-/// Faults of user code alone, for which no privilege is needed.
-const UFFD_USER_MODE_ONLY: libc::c_int = 1;
-/// Write protection of shared memory, resolved by the kernel itself.
-const WRITE_PROTECT_ASYNC: u64 = (1 << 12) | (1 << 15);
-/// `_IOWR(0xAA, 0x3F, struct uffdio_api)`.
-const UFFDIO_API: libc::c_ulong = (3 << 30)
-    | ((size_of::<UffdioApi>() as libc::c_ulong) << 16)
-    | ((UFFD_API as libc::c_ulong) << 8)
-    | 0x3F;
+/// `struct uffdio_register` and, with its last field unused, `struct uffdio_writeprotect`.
+#[repr(C)]
+struct UffdRange {
+    start: u64,
+    len: u64,
+    mode: u64,
+    ioctls: u64,
+}
 
-/// Whether the kernel can note stores to shared memory by asynchronous write protection.
-///
-/// # Errors
-/// [`Error::Sys`] when this process gets no userfaultfd at all.
-pub fn write_protect_async() -> Result<bool> {
-    let flags = libc::O_CLOEXEC | UFFD_USER_MODE_ONLY;
-    // SAFETY: the call takes one integer and makes a descriptor; it touches no memory of ours.
+const fn uffd_request(number: libc::c_ulong, bytes: usize) -> libc::c_ulong {
+    (3 << 30) | ((bytes as libc::c_ulong) << 16) | (0xAA << 8) | number
+}
+
+const UFFD_API_VERSION: u64 = 0xAA;
+/// `UFFD_FEATURE_WP_HUGETLBFS_SHMEM | UFFD_FEATURE_WP_ASYNC`: shared memory, and the kernel itself
+/// takes the protection away at a store.
+const UFFD_FEATURES: u64 = 1 << 12 | 1 << 15;
+const UFFDIO_API: libc::c_ulong = uffd_request(0x3F, size_of::<UffdApi>());
+const UFFDIO_REGISTER: libc::c_ulong = uffd_request(0x00, size_of::<UffdRange>());
+const UFFDIO_WRITEPROTECT: libc::c_ulong = uffd_request(0x06, size_of::<UffdRange>() - 8);
+/// `UFFD_USER_MODE_ONLY`: asks for no privilege.
+const UFFD_USER_MODE_ONLY: libc::c_int = 1;
+
+/// Opens a `userfaultfd` that notes stores and never stops a thread.
+pub(crate) fn write_notes() -> std::result::Result<OwnedFd, Errno> {
+    let flags = libc::O_CLOEXEC | libc::O_NONBLOCK | UFFD_USER_MODE_ONLY;
+    // SAFETY: the call takes flags only and makes a descriptor.
     let fd = unsafe { libc::syscall(libc::SYS_userfaultfd, flags) };
-    let fd = Errno::result(fd).map_err(Error::sys("userfaultfd", "this process"))?;
-    let fd = libc::c_int::try_from(fd).expect("descriptors are ints");
-    // SAFETY: the descriptor was made just now and belongs to nobody else.
+    let fd = RawFd::try_from(Errno::result(fd)?).map_err(|_| Errno::EBADF)?;
+    // SAFETY: the kernel just made it and nobody else knows it.
     let fd = unsafe { OwnedFd::from_raw_fd(fd) };
-    let mut api = UffdioApi { api: UFFD_API, features: 0, ioctls: 0 };
-    // SAFETY: the argument has the layout and size that the request number names.
+    let mut api = UffdApi { api: UFFD_API_VERSION, features: UFFD_FEATURES, ioctls: 0 };
+    // SAFETY: the argument has the layout that the request number names and outlives the call.
     let done = unsafe { libc::ioctl(fd.as_raw_fd(), UFFDIO_API as _, &raw mut api) };
-    Errno::result(done).map_err(Error::sys("ioctl(UFFDIO_API)", "this process"))?;
-    Ok(api.features & WRITE_PROTECT_ASYNC == WRITE_PROTECT_ASYNC)
+    Errno::result(done)?;
+    Ok(fd)
+}
+
+impl Reserved {
+    /// Write-protects the mapping of shared memory at `at` so that stores into it are noted by `notes`;
+    /// its content and what may be done with it stay as they are.
+    pub(crate) fn note_writes(
+        &self,
+        notes: BorrowedFd<'_>,
+        at: PageBytes,
+        len: PageBytes,
+    ) -> Result<()> {
+        let Some((start, bytes)) = self.0.span(at, len)? else { return Ok(()) };
+        for (op, request, mode) in [
+            ("ioctl(UFFDIO_REGISTER)", UFFDIO_REGISTER, 1 << 1),
+            ("ioctl(UFFDIO_WRITEPROTECT)", UFFDIO_WRITEPROTECT, 1),
+        ] {
+            let (start, len) = (start.as_ptr() as u64, bytes.get() as u64);
+            let mut range = UffdRange { start, len, mode, ioctls: 0 };
+            // SAFETY: the argument has the layout that the request number names and outlives the call;
+            // the range is this reservation's, and only its protection against stores changes, which
+            // the kernel itself takes away again at the first one.
+            let done = unsafe { libc::ioctl(notes.as_raw_fd(), request as _, &raw mut range) };
+            let what = || format!("{len} bytes at {start:#x}");
+            Errno::result(done).map_err(|errno| Error::sys(op, what())(errno))?;
+        }
+        Ok(())
+    }
 }
 
 /// Milliseconds of the host's monotonic clock; wraps after 49 days.

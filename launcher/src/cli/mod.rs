@@ -45,6 +45,12 @@ pub enum Command {
     State(store::StateArgs),
     /// Compile a module ahead of time, so that the first run starts at once.
     Compile(node::CompileArgs),
+    /// Remove a directory when the process that started this one has ended.
+    #[command(name = crate::reaper::COMMAND, hide = true)]
+    Reap {
+        /// The directory.
+        dir: std::path::PathBuf,
+    },
     /// Compile C for Mobula with whichever toolchain is installed.
     #[command(name = "cc", after_help = node::CC_HELP)]
     Cc(node::CcArgs),

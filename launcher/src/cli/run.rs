@@ -122,6 +122,9 @@ pub struct CallArgs {
     /// Most faaslets alive at once [default: what the kernel's limit on mappings allows].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_faaslets: Option<u32>,
+    /// Let pushes find what was stored through windows without flags; costs a page fault a page.
+    #[arg(long)]
+    pub track_writes: bool,
     /// Write statistics of the run as JSON; `-` is standard error.
     #[arg(long, value_name = "FILE.json")]
     pub stats: Option<PathBuf>,

@@ -36,19 +36,15 @@ fn page_size() -> Check {
 
 fn write_protection() -> Check {
     let name = "userfaultfd";
-    match node::write_protect_async() {
-        Ok(true) => Check::ok(name, "asynchronous write protection of shared memory works"),
-        Ok(false) => Check::warning(
-            name,
-            "no asynchronous write protection of shared memory",
-            "flag what windows changed (faasmFlagStateDirty); Linux 6.7 or newer notices it alone",
-        ),
-        Err(err) => Check::warning(
-            name,
-            err,
-            "flag what windows changed (faasmFlagStateDirty), or let the sandbox allow userfaultfd",
-        ),
+    if node::write_protect_async() {
+        return Check::ok(name, "asynchronous write protection works (--track-writes)");
     }
+    Check::warning(
+        name,
+        "no asynchronous write protection of shared memory",
+        "--track-writes needs Linux 6.7 or newer, and a sandbox that allows userfaultfd; without it \
+         flag what windows changed (faasmFlagStateDirty)",
+    )
 }
 
 fn numa() -> Check {

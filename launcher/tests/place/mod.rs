@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 pub const MOBULA: &str = env!("CARGO_BIN_EXE_mobula");
 /// How long any child may take before the test fails.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a child did.
 #[derive(Debug)]

@@ -8,6 +8,7 @@ use wasmtime::{Caller, Linker, Result, bail};
 
 use super::{key, length, memory, named, payload};
 use crate::call::Slot;
+use crate::function::Entry;
 use crate::host::Host;
 use crate::limits;
 
@@ -37,7 +38,7 @@ pub(super) fn add(linker: &mut Linker<Host>) -> Result<()> {
         env,
         abi::CHAIN_THIS,
         |caller: Caller<'_, Host>, index: i32, ptr: u32, len: i32| {
-            chain_this(caller, index, ptr, len).map_err(named(abi::CHAIN_THIS))
+            chain_this(caller, Entry::Index(index), ptr, len).map_err(named(abi::CHAIN_THIS))
         },
     )?;
     linker.func_wrap(
@@ -47,7 +48,42 @@ pub(super) fn add(linker: &mut Linker<Host>) -> Result<()> {
             chain_function(caller, name, ptr, len).map_err(named(abi::CHAIN_FUNCTION))
         },
     )?;
+    add_chains(linker)?;
     add_awaits(linker)
+}
+
+fn add_chains(linker: &mut Linker<Host>) -> Result<()> {
+    let env = abi::MODULE;
+    linker.func_wrap(
+        env,
+        abi::CHAIN_POINTER,
+        |caller: Caller<'_, Host>, address: u32, ptr: u32, len: i32| {
+            chain_this(caller, Entry::Pointer(address), ptr, len).map_err(named(abi::CHAIN_POINTER))
+        },
+    )?;
+    linker.func_wrap(
+        env,
+        abi::CHAIN_RANGE,
+        |caller: Caller<'_, Host>, idx: i32, lo: i64, hi: i64, grain: i64, ptr: u32, len: i32| {
+            let range = Range { lo, hi, grain };
+            chain_range(caller, idx, range, ptr, len).map_err(named(abi::CHAIN_RANGE))
+        },
+    )?;
+    linker.func_wrap(
+        env,
+        abi::CHAIN_AT,
+        |caller: Caller<'_, Host>, k: u32, offset: i64, idx: i32, ptr: u32, len: i32| {
+            let run = || {
+                caller.data().function.state.check_place(&key(&caller, k)?, offset)?;
+                chain_this(caller, Entry::Index(idx), ptr, len)
+            };
+            run().map_err(named(abi::CHAIN_AT))
+        },
+    )?;
+    linker.func_wrap(env, abi::GET_RANGE, |caller: Caller<'_, Host>, lo: u32, hi: u32| {
+        get_range(&caller, lo, hi).map_err(named(abi::GET_RANGE))
+    })?;
+    Ok(())
 }
 
 fn add_awaits(linker: &mut Linker<Host>) -> Result<()> {
@@ -57,9 +93,21 @@ fn add_awaits(linker: &mut Linker<Host>) -> Result<()> {
         abi::AWAIT_CALL,
         |mut caller: Caller<'_, Host>, (id,): (u32,)| {
             Box::new(async move {
+                if caller.data().call.children.is_loop(id) {
+                    return await_loop(&mut caller, id).await.map_err(named(abi::AWAIT_CALL));
+                }
                 let slot = await_child(&mut caller, id).await.map_err(named(abi::AWAIT_CALL))?;
                 Ok(close_child(&mut caller, id, slot))
             })
+        },
+    )?;
+    linker.func_wrap_async(
+        env,
+        abi::AWAIT_ANY,
+        |mut caller: Caller<'_, Host>, (ids, n): (u32, i32)| {
+            Box::new(
+                async move { await_any(&mut caller, ids, n).await.map_err(named(abi::AWAIT_ANY)) },
+            )
         },
     )?;
     linker.func_wrap_async(
@@ -120,12 +168,12 @@ fn read_input(caller: &Caller<'_, Host>, ptr: u32, len: i32) -> Result<i32> {
     Ok(i32::try_from(n)?)
 }
 
-fn chain_this(mut caller: Caller<'_, Host>, index: i32, ptr: u32, len: i32) -> Result<u32> {
+fn chain_this(mut caller: Caller<'_, Host>, entry: Entry, ptr: u32, len: i32) -> Result<u32> {
     let input = payload(&caller, ptr, len, "the input")?;
     let function = &caller.data().function;
-    function.entry(index)?;
+    function.export(entry)?;
     let id = function.id;
-    chain(&mut caller, id, index, input)
+    chain(&mut caller, id, entry, input)
 }
 
 fn chain_function(mut caller: Caller<'_, Host>, name: u32, ptr: u32, len: i32) -> Result<u32> {
@@ -135,18 +183,90 @@ fn chain_function(mut caller: Caller<'_, Host>, name: u32, ptr: u32, len: i32) -
     };
     let host = caller.data();
     let function = host.rank.find_function(&host.function.user, &String::from_utf8_lossy(&name))?;
-    chain(&mut caller, function, 0, input)
+    chain(&mut caller, function, Entry::Index(0), input)
 }
 
-fn chain(caller: &mut Caller<'_, Host>, function: u32, entry: i32, input: Vec<u8>) -> Result<u32> {
+fn chain(
+    caller: &mut Caller<'_, Host>,
+    function: u32,
+    entry: Entry,
+    input: Vec<u8>,
+) -> Result<u32> {
     let host = caller.data_mut();
+    may_chain(host)?;
+    let Some(slot) = host.rank.submit(function, entry, input) else { bail!(too_many_calls()) };
+    Ok(host.call.children.add(slot))
+}
+
+fn may_chain(host: &Host) -> Result<()> {
     if host.call.slot.is_none() {
         bail!("constructors and the proto-function cannot chain calls");
     }
-    let Some(slot) = host.rank.submit(function, entry, input) else {
-        bail!("{} calls exist already; await some before chaining more", limits::CALLS);
-    };
-    Ok(host.call.children.add(slot))
+    Ok(())
+}
+
+fn too_many_calls() -> String {
+    format!("{} calls exist already; await some before chaining more", limits::CALLS)
+}
+
+/// The indices of a parallel loop: from `lo` to below `hi`, at least `grain` a call.
+struct Range {
+    lo: i64,
+    hi: i64,
+    grain: i64,
+}
+
+impl Range {
+    /// Splits into so many parts, at most, of nearly the same size.
+    fn split(&self, most: usize) -> Result<impl Iterator<Item = (i64, i64)> + use<>> {
+        let Self { lo, hi, grain } = *self;
+        let len = i128::from(hi) - i128::from(lo);
+        if len < 0 || grain < 1 {
+            bail!(
+                "the range {lo}..{hi} with grain {grain} is none; it wants lo <= hi and grain >= 1"
+            );
+        }
+        let parts = (len / i128::from(grain)).clamp(i128::from(len > 0), most.max(1) as i128);
+        let at = move |part: i128| i64::try_from(i128::from(lo) + len * part / parts).unwrap_or(hi);
+        Ok((0..parts).map(move |part| (at(part), at(part + 1))))
+    }
+}
+
+fn chain_range(
+    mut caller: Caller<'_, Host>,
+    idx: i32,
+    range: Range,
+    ptr: u32,
+    len: i32,
+) -> Result<u32> {
+    let bytes = payload(&caller, ptr, len, "the input")?;
+    let host = caller.data_mut();
+    let (function, entry) = (host.function.id, Entry::Index(idx));
+    host.function.export(entry)?;
+    may_chain(host)?;
+    let rank = &host.rank;
+    let mut slots = Vec::new();
+    for range in range.split(rank.scheduler.threads() * limits::LOOP_CALLS_PER_THREAD)? {
+        let Some(slot) = rank.submit_part(function, entry, bytes.clone(), range) else {
+            slots
+                .into_iter()
+                .for_each(|slot| rank.with_free_slots(|f| rank.calls.release(f, slot)));
+            bail!(too_many_calls());
+        };
+        slots.push(slot);
+    }
+    Ok(host.call.children.add_loop(slots))
+}
+
+fn get_range(caller: &Caller<'_, Host>, lo: u32, hi: u32) -> Result<i32> {
+    let host = caller.data();
+    let range = host.call.slot.and_then(|slot| host.rank.calls.range(slot));
+    let (first, end) = range.unwrap_or((0, 0));
+    let memory = memory(host)?;
+    memory.check(hi, 8)?;
+    memory.write(lo, &first.to_le_bytes())?;
+    memory.write(hi, &end.to_le_bytes())?;
+    Ok(i32::from(range.is_some()))
 }
 
 /// Suspends until the child has ended.
@@ -159,15 +279,95 @@ async fn await_child(caller: &mut Caller<'_, Host>, id: u32) -> Result<Slot> {
     }
     let Some(me) = host.call.slot else { bail!("only calls can await") };
     let _blocked = rank.gate.block();
-    rank.calls.set_awaits(me, Some(slot));
+    rank.calls.set_awaits(me, &[slot]);
     rank.break_deadlock(me);
     let done = |cx: &mut std::task::Context<'_>| match rank.calls.poll_done(slot, cx.waker()) {
         true => Poll::Ready(()),
         false => Poll::Pending,
     };
     poll_fn(done).await;
-    rank.calls.set_awaits(me, None);
+    rank.calls.set_awaits(me, &[]);
     Ok(slot)
+}
+
+/// Suspends until every call of a parallel loop has ended; the first result that is not 0.
+async fn await_loop(caller: &mut Caller<'_, Host>, id: u32) -> Result<i32> {
+    let slots = caller.data().call.children.all_running(id)?.to_vec();
+    await_slots(caller, &slots, Wanted::All).await?;
+    let host = caller.data_mut();
+    let calls = &host.rank.calls;
+    let code = slots.iter().map(|&slot| calls.code(slot)).find(|&code| code != 0).unwrap_or(0);
+    host.call.children.close(id);
+    host.rank.with_free_slots(|free| {
+        slots.iter().for_each(|&slot| calls.release_done(free, slot));
+    });
+    Ok(code)
+}
+
+/// Suspends until one of the children has ended; its id, still to be awaited.
+async fn await_any(caller: &mut Caller<'_, Host>, ids: u32, n: i32) -> Result<u32> {
+    let host = caller.data();
+    let n = length(n, "the number of ids")?;
+    let Some(bytes) = n.checked_mul(4) else { bail!("{n} ids are too many") };
+    let bytes = memory(host)?.read(ids, bytes)?;
+    let ids = bytes.as_chunks::<4>().0.iter().map(|id| u32::from_le_bytes(*id));
+    let ids: Vec<u32> = ids.filter(|&id| id != 0).collect();
+    if ids.is_empty() {
+        bail!("none of the {n} ids is other than 0: there is no call to wait for");
+    }
+    let mut waited = Vec::with_capacity(ids.len());
+    for &id in &ids {
+        waited.push(host.call.children.all_running(id)?.to_vec());
+    }
+    let calls = |caller: &Caller<'_, Host>| {
+        let done = |slot: &Slot| caller.data().rank.calls.is_done(*slot);
+        waited.iter().position(|slots| slots.iter().all(done))
+    };
+    loop {
+        if let Some(first) = calls(caller) {
+            return Ok(ids[first]);
+        }
+        let open = waited.concat();
+        let open: Vec<Slot> =
+            open.into_iter().filter(|&slot| !caller.data().rank.calls.is_done(slot)).collect();
+        await_slots(caller, &open, Wanted::Any).await?;
+    }
+}
+
+/// How many of the calls are waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    All,
+    Any,
+}
+
+/// Suspends until all or any of the calls have ended.
+async fn await_slots(caller: &mut Caller<'_, Host>, slots: &[Slot], wanted: Wanted) -> Result<()> {
+    let host = caller.data();
+    let rank = &host.rank;
+    let mut done = slots.iter().map(|&slot| rank.calls.is_done(slot));
+    if if wanted == Wanted::All { done.all(|d| d) } else { done.any(|d| d) } {
+        return Ok(());
+    }
+    let Some(me) = host.call.slot else { bail!("only calls can await") };
+    let _blocked = rank.gate.block();
+    rank.calls.set_awaits(me, slots);
+    rank.break_deadlock(me);
+    let mut next = 0;
+    poll_fn(|cx| {
+        let poll = |slot: &Slot| rank.calls.poll_done(*slot, cx.waker());
+        let ended = match wanted {
+            Wanted::Any => slots.iter().any(poll),
+            Wanted::All => {
+                next += slots[next..].iter().take_while(|slot| poll(slot)).count();
+                next == slots.len()
+            }
+        };
+        if ended { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    rank.calls.set_awaits(me, &[]);
+    Ok(())
 }
 
 fn close_child(caller: &mut Caller<'_, Host>, id: u32, slot: Slot) -> i32 {

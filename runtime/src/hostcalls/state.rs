@@ -9,12 +9,13 @@ use wasmtime::{Caller, Linker, Result, bail};
 use super::{key, length, memory, named};
 use crate::error::StateError;
 use crate::host::Host;
-use crate::state::{Mode, Value, text};
+use crate::state::{Merge, Mode, Value, text};
 
 pub(super) fn add(linker: &mut Linker<Host>) -> Result<()> {
     add_copies(linker)?;
     add_windows(linker)?;
     add_transfers(linker)?;
+    add_lives(linker)?;
     add_appends(linker)?;
     add_locks(linker)
 }
@@ -127,12 +128,57 @@ fn add_transfers(linker: &mut Linker<Host>) -> Result<()> {
             run().map_err(named(abi::PUSH_STATE_PARTIAL_MASK))
         },
     )?;
+    linker.func_wrap(
+        env,
+        abi::PUSH_MERGE,
+        |caller: Caller<'_, Host>, k: u32, element: i32, op: i32| {
+            let run = || {
+                let (k, merge) = (key(&caller, k)?, Merge::new(element, op)?);
+                caller.data().function.state.push_merge(&k, merge)?;
+                Ok(())
+            };
+            run().map_err(named(abi::PUSH_MERGE))
+        },
+    )?;
+    linker.func_wrap(
+        env,
+        abi::MERGE_STATE,
+        |caller: Caller<'_, Host>,
+         k: u32,
+         total: i32,
+         off: i32,
+         data: u32,
+         len: i32,
+         element: i32,
+         op: i32| {
+            let run = || {
+                let merge = Merge::new(element, op)?;
+                merge_state(&caller, (k, total), (off, data, len), merge)
+            };
+            run().map_err(named(abi::MERGE_STATE))
+        },
+    )?;
     linker.func_wrap(env, abi::PULL_STATE, |caller: Caller<'_, Host>, k: u32, len: i32| {
         let run = || {
             let (k, len) = (key(&caller, k)?, length(len, "the length")?);
             Ok(caller.data().function.state.pull(&k, len as u64)?)
         };
         run().map_err(named(abi::PULL_STATE))
+    })?;
+    Ok(())
+}
+
+fn add_lives(linker: &mut Linker<Host>) -> Result<()> {
+    let env = abi::MODULE;
+    linker.func_wrap(env, abi::STATE_CREATE, |caller: Caller<'_, Host>, k: u32, len: i32| {
+        value(&caller, k, len).map(drop).map_err(named(abi::STATE_CREATE))
+    })?;
+    linker.func_wrap(env, abi::STATE_DELETE, |caller: Caller<'_, Host>, k: u32| {
+        let run = || Ok(caller.data().function.state.delete(&key(&caller, k)?)?);
+        run().map_err(named(abi::STATE_DELETE))
+    })?;
+    linker.func_wrap(env, abi::UNMAP, |mut caller: Caller<'_, Host>, ptr: u32| {
+        caller.data_mut().close_window(ptr).map_err(named(abi::UNMAP))
     })?;
     Ok(())
 }
@@ -258,6 +304,26 @@ fn write_state(caller: &Caller<'_, Host>, k: u32, data: u32, len: i32) -> Result
     copy_in(caller, &value, 0, data, len as u64)
 }
 
+/// Combines a guest's elements with a value's, piece by piece.
+fn merge_state(
+    caller: &Caller<'_, Host>,
+    (k, total): (u32, i32),
+    (off, data, len): (i32, u32, i32),
+    merge: Merge,
+) -> Result<()> {
+    let value = value(caller, k, total)?;
+    let (_, n) = value.range(off.into(), len.into())?;
+    let (memory, n) = (memory(caller.data())?, usize::try_from(n)?);
+    memory.check(data, n)?;
+    let mut piece = [0u8; 4096];
+    for at in (0..n).step_by(piece.len()) {
+        let part = &mut piece[..(n - at).min(4096)];
+        memory.bytes().copy_out(data as usize + at, part)?;
+        caller.data().function.state.merge(&value, i64::from(off) + at as i64, part, merge)?;
+    }
+    Ok(())
+}
+
 /// Guest address of `len` bytes at `offset` of the value, mapping them if no window holds them.
 fn window(caller: &mut Caller<'_, Host>, value: &Arc<Value>, offset: i32, len: i32) -> Result<u32> {
     let (start, bytes) = value.range(offset.into(), len.into())?;
@@ -281,6 +347,7 @@ fn window(caller: &mut Caller<'_, Host>, value: &Arc<Value>, offset: i32, len: i
     side.known.forget(&(at..at + size));
     side.windows.map(&side.bytes, at..at + size, value.id(), chunks, block, serial)?;
     host.rank.stats.cold_windows.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    host.watch_windows();
     Ok(u32::try_from(at + within)?)
 }
 

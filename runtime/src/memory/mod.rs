@@ -87,7 +87,7 @@ impl GuestMemory {
     }
 
     /// The mappings themselves, for windows and images.
-    pub(crate) fn reservation(&self) -> &Reservation {
+    pub(crate) fn reservation(&self) -> &Arc<Reservation> {
         &self.reservation
     }
 

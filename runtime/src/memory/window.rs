@@ -13,14 +13,19 @@
 //! Invariants: windows do not overlap; `end` is at least the end of every window; a hole was a window
 //! and is mapped to private zero pages.
 
+use std::any::Any;
+use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 
 use mobula_shm::{Block, CHUNK_BYTES, PageBytes};
 
 use super::GuestMemory;
 
+/// What whoever watches a window holds on to as long as it is mapped.
+pub(crate) type Guard = Arc<dyn Any + Send + Sync>;
+
 /// One mapped range.
-#[derive(Debug)]
 struct Window {
     value: u64,
     chunks: Range<u32>,
@@ -31,8 +36,36 @@ struct Window {
     used_in: u64,
     /// Opened by the proto-function: every call relies on its address, so it is never given up.
     pinned: bool,
+    /// Dropped before something else is mapped here: it looks at these pages once more.
+    guard: Option<Guard>,
     /// Keeps the arena's pages from being given to another value while they are mapped.
     block: Block,
+}
+
+impl fmt::Debug for Window {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "value {} chunks {:?} at {:#x}", self.value, self.chunks, self.at)
+    }
+}
+
+/// Why a window cannot be given back.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum UnmapError {
+    /// The call has opened none there.
+    #[error("this call has no window at {ptr:#x}")]
+    None {
+        /// The guest's pointer.
+        ptr: usize,
+    },
+    /// Every call relies on its address.
+    #[error("the window at {ptr:#x} was opened by the proto-function and stays")]
+    Pinned {
+        /// The guest's pointer.
+        ptr: usize,
+    },
+    /// The system refused.
+    #[error(transparent)]
+    Shm(#[from] mobula_shm::Error),
 }
 
 /// The windows of one guest memory.
@@ -129,6 +162,7 @@ impl Windows {
             mapped: mapped.get(),
             used_in: call,
             pinned: false,
+            guard: None,
             block: block.clone(),
         });
         Ok(())
@@ -141,15 +175,21 @@ impl Windows {
         call: u64,
     ) -> Result<(), mobula_shm::Error> {
         let mut kept = Vec::with_capacity(self.open.len());
-        for window in std::mem::take(&mut self.open) {
+        for mut window in std::mem::take(&mut self.open) {
             if window.used_in == call || window.pinned {
                 kept.push(window);
                 continue;
             }
+            window.guard = None;
             clear(memory, window.at, window.len)?;
             self.holes.push(window.at..window.at + window.len);
         }
         self.open = kept;
+        self.join_holes();
+        Ok(())
+    }
+
+    fn join_holes(&mut self) {
         self.holes.sort_by_key(|hole| hole.start);
         self.holes.dedup_by(|next, hole| {
             let joined = hole.end == next.start;
@@ -158,7 +198,52 @@ impl Windows {
             }
             joined
         });
-        Ok(())
+    }
+
+    /// Unmaps the window of `call` that holds the address `ptr` and returns its value.
+    ///
+    /// # Errors
+    /// [`UnmapError`] when there is none, or the proto-function opened it.
+    pub(crate) fn unmap(
+        &mut self,
+        memory: &GuestMemory,
+        ptr: usize,
+        call: u64,
+    ) -> Result<u64, UnmapError> {
+        let holds = |w: &Window| (w.at..w.at + w.len).contains(&ptr);
+        let window = self.open.iter().position(|w| holds(w) && w.used_in == call);
+        let Some(index) = window else { return Err(UnmapError::None { ptr }) };
+        if self.open[index].pinned {
+            return Err(UnmapError::Pinned { ptr });
+        }
+        let Window { value, at, len, .. } = self.open[index];
+        self.open[index].guard = None;
+        clear(memory, at, len)?;
+        self.open.swap_remove(index);
+        self.holes.push(at..at + len);
+        self.join_holes();
+        Ok(value)
+    }
+
+    /// Gives windows that have none a guard, made from the value's number, where the window is mapped
+    /// and the chunks it shows.
+    pub(crate) fn guard(
+        &mut self,
+        mut make: impl FnMut(u64, Range<usize>, Range<u32>) -> Option<Guard>,
+    ) {
+        for w in self.open.iter_mut().filter(|w| w.guard.is_none()) {
+            w.guard = make(w.value, w.at..w.at + w.mapped, w.chunks.clone());
+        }
+    }
+
+    /// Takes all guards away: other windows are about to be mapped at the same places.
+    pub(crate) fn unguard(&mut self) {
+        self.open.iter_mut().for_each(|w| w.guard = None);
+    }
+
+    /// Whether `call` has a window on `value`.
+    pub(crate) fn uses(&self, value: u64, call: u64) -> bool {
+        self.open.iter().any(|w| w.value == value && w.used_in == call)
     }
 
     /// Unmaps all windows but pinned ones; their address space is private zero pages again.

@@ -27,7 +27,7 @@ use wasmtime::{Engine, Module};
 use super::rewrite::{ModuleInfo, rewrite};
 use crate::error::ModuleError;
 
-const MAGIC: &[u8; 8] = b"MOBULA1\n";
+const MAGIC: &[u8; 8] = b"MOBULA2\n";
 const FOOTER_BYTES: usize = 64;
 
 /// A compiled module with what is known about it.

@@ -39,6 +39,8 @@ pub struct ModuleInfo {
     pub init: Vec<String>,
     /// Whether the module has a proto-function (`FAASM_ZYGOTE`).
     pub has_proto: bool,
+    /// Whether functions can be called by their address.
+    pub calls_pointers: bool,
     /// Names under which the mutable globals are exported, in index order.
     pub globals: Vec<String>,
     /// Initial size of the memory in 64 KiB pages; `None` when the module has no memory.
@@ -47,6 +49,14 @@ pub struct ModuleInfo {
     pub imports: Vec<(String, String)>,
     /// Why the module cannot be snapshotted and reset; `None` when it can.
     pub unresettable: Option<String>,
+}
+
+impl ModuleInfo {
+    /// Whether the module can open files and directories.
+    #[must_use]
+    pub fn opens_files(&self) -> bool {
+        self.imports.iter().any(|(_, name)| name == "path_open")
+    }
 }
 
 /// A module ready to be compiled, and what was learnt on the way.
@@ -244,6 +254,7 @@ impl Survey {
         Ok(ModuleInfo {
             entries,
             init: start.into_iter().chain(constructors).collect(),
+            calls_pointers: self.function_export(abi::POINTER_EXPORT).is_some(),
             has_proto: self.function_export(abi::ZYGOTE_EXPORT).is_some(),
             globals: self.mutable_globals.iter().map(|i| format!("{GLOBAL_PREFIX}{i}")).collect(),
             memory_pages: self.memory.map(|m| m.initial),

@@ -29,21 +29,53 @@ use parking_lot::{Mutex, RwLock};
 
 use crate::call::{FreeSlots, Slot};
 use crate::error::RuntimeError;
+use crate::function::Entry;
 use crate::limits;
 use crate::pool::LocalPools;
 use crate::runtime::Rank;
 
 pub(crate) mod monitor;
 
-/// A call that is ready to start.
+/// A call that is ready to start. Twelve bytes, so that a piece of work takes sixteen: queues are
+/// what every call goes through.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ready {
     /// Where its result goes.
     pub(crate) slot: Slot,
+    /// Index of its function in the rank's table, and [`BY_POINTER`].
+    function: u32,
+    /// Index or address of the entry.
+    entry: u32,
+}
+
+/// Set in [`Ready::function`] when the entry is an address.
+const BY_POINTER: u32 = 1 << 31;
+const _: () = assert!(size_of::<Work>() == 16);
+
+impl Ready {
+    pub(crate) fn new(slot: Slot, function: u32, entry: Entry) -> Self {
+        debug_assert!(function < BY_POINTER, "fewer than 2^31 functions");
+        match entry {
+            Entry::Index(index) => Self { slot, function, entry: index.cast_unsigned() },
+            Entry::Pointer(address) => {
+                Self { slot, function: function | BY_POINTER, entry: address }
+            }
+        }
+    }
+
     /// Index of its function in the rank's table.
-    pub(crate) function: u32,
-    /// Entry of the function.
-    pub(crate) entry: i32,
+    pub(crate) fn function(self) -> u32 {
+        self.function & !BY_POINTER
+    }
+
+    /// What of the function runs.
+    pub(crate) fn entry(self) -> Entry {
+        if self.function & BY_POINTER == 0 {
+            Entry::Index(self.entry.cast_signed())
+        } else {
+            Entry::Pointer(self.entry)
+        }
+    }
 }
 
 /// A piece of work for a runner.

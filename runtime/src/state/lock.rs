@@ -88,7 +88,7 @@ impl Waits {
     }
 
     /// After `from` began to wait: fails a waiter if that closed a circle of waits.
-    pub(crate) fn break_cycle(&self, from: Holder, awaits: &dyn Fn(Holder) -> Option<Holder>) {
+    pub(crate) fn break_cycle(&self, from: Holder, awaits: &dyn Fn(Holder) -> Vec<Holder>) {
         // Waits are read one after the other; only a circle that is there twice is one.
         if self.cycle(from, awaits).is_some()
             && let Some((victim, lock)) = self.cycle(from, awaits)
@@ -100,11 +100,11 @@ impl Waits {
     /// Starting from `from`, follows who waits for whom; when that leads back to `from`, returns
     /// the first call on the way that waits for a lock: every circle through `from` passes it.
     ///
-    /// `awaits` says which call a call awaits.
+    /// `awaits` says which calls a call awaits.
     fn cycle(
         &self,
         from: Holder,
-        awaits: &dyn Fn(Holder) -> Option<Holder>,
+        awaits: &dyn Fn(Holder) -> Vec<Holder>,
     ) -> Option<(Holder, Arc<KeyLock>)> {
         let waiting = self.waiting.lock();
         let mut seen = HashSet::from([from]);
@@ -112,7 +112,7 @@ impl Waits {
         while let Some((call, victim)) = stack.pop() {
             let (next, victim) = match waiting.get(&call) {
                 Some(lock) => (lock.blockers(call), victim.or(Some((call, lock.clone())))),
-                None => (awaits(call).into_iter().collect(), victim),
+                None => (awaits(call), victim),
             };
             for holder in next {
                 if holder == from {
@@ -199,7 +199,7 @@ impl KeyLock {
 
     /// Acquires the lock for `call`, suspending while others hold it.
     ///
-    /// `awaits` says which call a call awaits; `watch` is called when another process holds the lock,
+    /// `awaits` says which calls a call awaits; `watch` is called when another process holds the lock,
     /// which nobody here can wake us for.
     ///
     /// # Errors
@@ -208,7 +208,7 @@ impl KeyLock {
         self: &Arc<Self>,
         call: Holder,
         mode: Mode,
-        awaits: &(dyn Fn(Holder) -> Option<Holder> + Sync),
+        awaits: &(dyn Fn(Holder) -> Vec<Holder> + Sync),
         watch: impl Fn(),
     ) -> Result<(), StateError> {
         let ticket = {

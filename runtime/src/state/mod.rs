@@ -27,11 +27,14 @@ use crate::store::Store;
 
 mod append;
 pub(crate) mod lock;
+mod merge;
 mod stored;
 mod value;
+pub(crate) mod watch;
 
 pub(crate) use append::Appended;
 pub(crate) use lock::{KeyLock, Mode};
+pub(crate) use merge::Merge;
 pub use value::Value;
 
 /// All state of one rank.
@@ -220,6 +223,74 @@ impl UserState {
         Ok(fresh)
     }
 
+    /// Makes a value of `len` zeros; nothing when it is there with this length.
+    ///
+    /// # Errors
+    /// As [`with_len`](Self::with_len).
+    pub fn create(&self, key: &[u8], len: u64) -> Result<(), StateError> {
+        self.with_len(key, len).map(drop)
+    }
+
+    /// Removes the value of `key`; nothing when there is none.
+    ///
+    /// # Errors
+    /// [`StateError::DeleteWithWindow`] while a running call has a window on it.
+    pub fn delete(&self, key: &[u8]) -> Result<(), StateError> {
+        check_key(key)?;
+        let mut values = self.values.write();
+        if values.get(key).is_some_and(|value| value.is_open()) {
+            return Err(StateError::DeleteWithWindow { key: text(key) });
+        }
+        values.remove(key);
+        self.backing.settle(key);
+        Ok(())
+    }
+
+    /// Checks that a call may be placed by `offset` of the value of `key`; a key without a value has
+    /// no offsets to be wrong.
+    ///
+    /// # Errors
+    /// [`StateError::BadKey`] or [`StateError::OutOfRange`].
+    pub(crate) fn check_place(&self, key: &[u8], offset: i64) -> Result<(), StateError> {
+        check_key(key)?;
+        match self.get(key) {
+            Some(value) => value.range(offset, 1).map(drop),
+            None if offset < 0 => {
+                Err(StateError::OutOfRange { key: text(key), len: 0, offset, count: 1 })
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Combines `data` with the elements at `offset` of the value of `key`, each atomically.
+    ///
+    /// # Errors
+    /// [`StateError::OutOfRange`], or [`StateError::NotElements`] when offset or length are no
+    /// multiples of the element's size.
+    pub(crate) fn merge(
+        &self,
+        value: &Value,
+        offset: i64,
+        data: &[u8],
+        merge: Merge,
+    ) -> Result<(), StateError> {
+        let count = i64::try_from(data.len()).unwrap_or(i64::MAX);
+        let (at, _) = value.range(offset, count)?;
+        merge.check(value.key(), at, data.len() as u64)?;
+        merge.apply(value.bytes(), usize::try_from(at).unwrap_or(usize::MAX), data)?;
+        value.mark_dirty(offset, count)
+    }
+
+    /// Pushes by combining what changed here with home. On the home's host what changed is there
+    /// already, so this is [`push`](Self::push).
+    ///
+    /// # Errors
+    /// As `push`, or [`StateError::NotElements`] when the value is no array of such elements.
+    pub(crate) fn push_merge(&self, key: &[u8], merge: Merge) -> Result<u32, StateError> {
+        merge.check(key, 0, self.known(key)?.len())?;
+        self.push(key)
+    }
+
     /// Sends what is dirty home. On the home's host the home copy is what guests map, so only the
     /// bookkeeping changes; returns the chunks that were dirty.
     ///
@@ -228,6 +299,7 @@ impl UserState {
     pub fn push(&self, key: &[u8]) -> Result<u32, StateError> {
         let value = self.known(key)?;
         std::sync::atomic::fence(Ordering::SeqCst);
+        value.collect_stores();
         let chunks = value.take_dirty();
         self.shared.stats.pushes.fetch_add(1, Ordering::Relaxed);
         self.shared.stats.pushed_chunks.fetch_add(u64::from(chunks), Ordering::Relaxed);

@@ -1,10 +1,14 @@
 //! One value: its bytes in the arena and the bookkeeping of its chunks.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use mobula_shm::{Alignment, Bitmap, Block, ByteView, ChunkCount, HUGE_BYTES, chunk_range};
+use mobula_shm::{
+    Alignment, Bitmap, Block, ByteView, ChunkCount, HUGE_BYTES, WriteWatch, chunk_range,
+};
 
+use super::watch::{WatchList, Watched};
 use super::{Shared, text};
 use crate::error::StateError;
 
@@ -18,6 +22,7 @@ pub struct Value {
     bytes: ByteView,
     dirty: Bitmap,
     open: AtomicU32,
+    watched: WatchList,
 }
 
 impl Value {
@@ -39,6 +44,7 @@ impl Value {
             bytes,
             dirty: Bitmap::new(bitmap.view(), chunks)?,
             open: AtomicU32::new(0),
+            watched: WatchList::default(),
         })
     }
 
@@ -108,6 +114,19 @@ impl Value {
             self.dirty.set_range(chunk_range(start, bytes));
         }
         Ok(())
+    }
+
+    /// Notes that stores to a window on these chunks are watched; the result is dropped before the
+    /// window is unmapped.
+    pub(crate) fn watch(&self, watch: Option<WriteWatch>, chunks: Range<u32>) -> Arc<Watched> {
+        let watched = Arc::new(Watched { watch, chunks, dirty: self.dirty.clone() });
+        self.watched.add(Arc::downgrade(&watched));
+        watched
+    }
+
+    /// Marks what was stored through watched windows as dirty.
+    pub(super) fn collect_stores(&self) {
+        self.watched.collect();
     }
 
     /// Chunks that are marked dirty.
