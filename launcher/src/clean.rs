@@ -13,7 +13,8 @@
 //!
 //! Invariant: what might belong to a living process stays. A number that was given to another
 //! process meanwhile keeps its leftovers until that one has ended, too. Only what belongs to this
-//! user is looked at.
+//! user and is closed to all others is looked at, as runs make it: a folder of the user's own that
+//! happens to be called so is usually open to others.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -123,7 +124,8 @@ fn leftover(path: PathBuf, what: &'static str) -> Leftover {
 }
 
 fn of_dead(dir: &Path, what: &'static str) -> Vec<Leftover> {
-    let paths = mine(dir).into_iter().map(|(path, _)| path);
+    let private = mine(dir).into_iter().filter(|(_, meta)| meta.mode() & 0o077 == 0);
+    let paths = private.map(|(path, _)| path);
     let dead = paths.filter(|path| path.file_name().and_then(pid_of).is_some_and(is_dead));
     dead.map(|path| leftover(path, what)).collect()
 }

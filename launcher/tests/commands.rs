@@ -2,6 +2,7 @@
 
 mod place;
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, SystemTime};
@@ -92,8 +93,11 @@ fn clean_removes_what_the_dead_have_left_and_nothing_else() {
     dirs.iter().for_each(|dir| std::fs::create_dir_all(place.path(dir)).unwrap());
     let dead = format!("tmp/mobula-{}-x", dead_process());
     let living = format!("tmp/mobula-{}-x", std::process::id());
-    for dir in [&dead, &living] {
+    let own = format!("tmp/mobula-{}-thesis", dead_process());
+    for (dir, mode) in [(&dead, 0o700), (&living, 0o700), (&own, 0o755)] {
         std::fs::create_dir(place.path(dir)).unwrap();
+        let mode = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(place.path(dir), mode).unwrap();
         place.write(&format!("{dir}/file"), vec![1; 10_000]);
     }
     let abandoned = ["cache/modules/.artifact-1", "s/state/.mobula-unfinished-1"];
@@ -127,7 +131,7 @@ fn clean_removes_what_the_dead_have_left_and_nothing_else() {
         assert!(removed.iter().any(|r| r["path"] == path.to_str().unwrap()), "{name} in {report}");
     }
     assert!(report["bytes"].as_u64() >= Some(10_000), "{report}");
-    for name in [&*living, written, "cache/modules/x.mobula", "tmp/mobula-notes"] {
+    for name in [&*living, &*own, written, "cache/modules/x.mobula", "tmp/mobula-notes"] {
         assert!(there(name), "{name} in {report}");
     }
     assert!(mobula(&["--cache"]).contains("compiled module"));

@@ -17,7 +17,7 @@ pub enum ModuleError {
     },
     /// The bytes are not a WebAssembly module.
     #[error("not a valid WebAssembly module: {0}")]
-    Invalid(#[from] wasmparser::BinaryReaderError),
+    Invalid(wasmparser::BinaryReaderError),
     /// The module is larger than the runtime accepts.
     #[error("the module has {bytes} bytes; the limit is {limit}")]
     TooLarge {
@@ -58,6 +58,13 @@ pub enum ModuleError {
         /// Why it failed.
         reason: String,
     },
+}
+
+/// Not thiserror's `from`, which would make it a source too, and say it twice.
+impl From<wasmparser::BinaryReaderError> for ModuleError {
+    fn from(err: wasmparser::BinaryReaderError) -> Self {
+        Self::Invalid(err)
+    }
 }
 
 /// Why the runtime could not be started or a run could not be prepared.
