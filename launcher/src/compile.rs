@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use mobula_runtime::{Cache, Config, ProcessStdio, Runtime, limits};
 
-use crate::cli::CompileArgs;
+use crate::cli::node::CompileArgs;
+use crate::progress::compiling;
 
 /// The user's cache directory: `MOBULA_CACHE`, or `mobula` in the XDG cache directory.
 pub fn cache_dir() -> Option<PathBuf> {
@@ -62,7 +63,9 @@ pub fn run(args: &CompileArgs) -> Result<u8> {
             let config = Config { cache: cache(), threads: 1, timeout, ..Config::default() };
             let runtime = Runtime::new(config, Arc::new(ProcessStdio))?;
             let start = Instant::now();
-            let compiled = runtime.register("demo", &name_of(path), &wasm);
+            let name = name_of(path);
+            let compiled =
+                compiling(&name, wasm.len() as u64, || runtime.register("demo", &name, &wasm));
             compiled.with_context(|| format!("{}", path.display()))?;
             let cached = runtime.report().module_cached;
             say(args.json, path, cached, start.elapsed(), timeout.is_some())?;

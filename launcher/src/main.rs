@@ -5,15 +5,24 @@
 
 #![forbid(unsafe_code)]
 
+mod clean;
 mod cli;
 mod compile;
+mod doctor;
+mod functions;
+mod info;
+mod pages;
+mod progress;
 mod reaper;
 mod run;
+mod store;
 mod toolchain;
+mod values;
 
 use std::io::Write;
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::Parser;
 
 use cli::{Cli, Command};
@@ -35,7 +44,17 @@ pub mod exit {
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run(args) => run::run(*args),
+        Command::Invoke(args) => run::invoke(&args),
+        Command::Upload(args) => functions::upload(&args),
+        Command::Functions(args) => functions::list(&args),
+        Command::Rm(args) => functions::remove(&args),
+        Command::State(args) => values::run(&args),
         Command::Compile(args) => compile::run(&args),
+        Command::Info(args) => info::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Clean(args) => clean::run(&args),
+        Command::Completions(args) => pages::completions(&args),
+        Command::Man(args) => pages::man(&args),
         Command::Reap { dir } => Ok(reaper::reap(&dir)),
         Command::Cc(args) => cc(toolchain::Language::C, &args.args),
         Command::Cxx(args) => cc(toolchain::Language::Cxx, &args.args),
@@ -52,6 +71,12 @@ fn main() -> ExitCode {
 /// Says something on standard error; where that is closed, nobody wants to know.
 fn tell(text: &str) {
     let _ = writeln!(std::io::stderr(), "mobula: {text}");
+}
+
+/// Prints JSON or text on standard output.
+fn say(text: impl std::fmt::Display) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{text}").and_then(|()| out.flush()).context("writing to standard output")
 }
 
 fn cc(language: toolchain::Language, args: &[std::ffi::OsString]) -> anyhow::Result<u8> {

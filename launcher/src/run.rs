@@ -1,4 +1,4 @@
-//! `mobula run`: one rank, one main call, and everything it chains.
+//! `mobula run` and `mobula invoke`: one rank, one main call, and everything it chains.
 
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -6,20 +6,26 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use mobula_runtime::{Config, Dir, Finished, Outcome, ProcessStdio, Runtime, Value};
+use mobula_runtime::{Config, Dir, Finished, Outcome, ProcessStdio, Runtime, Store, Value};
 
-use crate::cli::{KeyValue, RunArgs, StateArg};
+use crate::cli::parse::{KeyValue, StateArg};
+use crate::cli::run::{CallArgs, InvokeArgs, RunArgs};
 use crate::compile::{cache, name_of, read_module};
+use crate::functions::function_name;
+use crate::progress::compiling;
+use crate::store::{self, DirStore, keep};
 use crate::{exit, tell};
 
 /// Piece in which state files are copied, so that a large value is never held twice.
 const PIECE: usize = 4 << 20;
 
 pub fn run(args: RunArgs) -> Result<u8> {
-    let input = input(&args)?;
+    let input = input(&args.call)?;
     let wasm = read_module(&args.file)?;
     let name = name_of(&args.file);
-    let runtime = Runtime::new(config(&args)?, Arc::new(ProcessStdio))?;
+    let store = store_of(&args)?;
+    let config = config(&args.call, args.file.display().to_string(), store.clone())?;
+    let runtime = Runtime::new(config, Arc::new(ProcessStdio))?;
     register(&runtime, &args.user, &name, &args.file, &wasm)?;
     for with in &args.with {
         let (name, file) = match with.split_once('=') {
@@ -31,21 +37,60 @@ pub fn run(args: RunArgs) -> Result<u8> {
     for state in &args.state {
         load_state(&runtime, state)?;
     }
-    let finished = runtime.call(&args.user, &name, args.func, input)?;
+    let finished = runtime.call(&args.user, &name, args.call.func, input)?;
     if let Some(path) = &args.output {
         write_output(path, &finished.output)?;
     }
     for state in &args.save_state {
         save_state(&runtime, state)?;
     }
-    if let Some(path) = &args.stats {
-        write_stats(path, &runtime)?;
-    }
-    Ok(code(&finished))
+    end(&runtime, &args.call, &finished, store.filter(|_| args.keep_state).as_deref())
 }
 
-fn config(args: &RunArgs) -> Result<Config> {
-    let mut config = Config::default();
+pub fn invoke(args: &InvokeArgs) -> Result<u8> {
+    let (user, name) = (args.function.user.as_str(), function_name(&args.function)?);
+    let input = input(&args.call)?;
+    let store = Arc::new(store::open(args.store.as_deref())?);
+    let config = config(&args.call, format!("{user}/{name}"), Some(store.clone()))?;
+    let runtime = Runtime::new(config, Arc::new(ProcessStdio))?;
+    let size = crate::functions::size(&store, user, name);
+    compiling(name, size, || runtime.prepare(user, name))?;
+    let finished = runtime.call(user, name, args.call.func, input)?;
+    write_output(args.output.as_deref().unwrap_or(Path::new("-")), &finished.output)?;
+    end(&runtime, &args.call, &finished, Some(&store))
+}
+
+/// The store of a run: only one that was named, or that is to keep the state.
+fn store_of(args: &RunArgs) -> Result<Option<Arc<DirStore>>> {
+    let named = args.store.clone().or_else(store::named_by_environment);
+    if named.is_none() && !args.keep_state {
+        return Ok(None);
+    }
+    Ok(Some(Arc::new(store::open(named.as_deref())?)))
+}
+
+/// What comes after a call: statistics, state that stays, the exit code.
+fn end(
+    runtime: &Runtime,
+    args: &CallArgs,
+    finished: &Finished,
+    keep_in: Option<&DirStore>,
+) -> Result<u8> {
+    if let Some(path) = &args.stats {
+        write_stats(path, runtime)?;
+    }
+    if let Some(store) = keep_in {
+        match finished.outcome {
+            Outcome::Returned(_) | Outcome::Exited(_) => keep::keep(store, runtime.state())?,
+            _ => tell("the call failed; the store stays as it was"),
+        }
+    }
+    Ok(code(finished))
+}
+
+fn config(args: &CallArgs, program: String, store: Option<Arc<DirStore>>) -> Result<Config> {
+    let mut config =
+        Config { store: store.map(|store| store as Arc<dyn Store>), ..Config::default() };
     if let Some(threads) = args.threads {
         config.threads = threads.into();
     }
@@ -75,8 +120,7 @@ fn config(args: &RunArgs) -> Result<Config> {
             read_only: dir.read_only,
         })
         .collect();
-    config.args =
-        std::iter::once(args.file.display().to_string()).chain(args.args.clone()).collect();
+    config.args = std::iter::once(program).chain(args.args.clone()).collect();
     if !args.no_cache {
         config.cache = cache();
     }
@@ -85,10 +129,11 @@ fn config(args: &RunArgs) -> Result<Config> {
 }
 
 fn register(runtime: &Runtime, user: &str, name: &str, file: &Path, wasm: &[u8]) -> Result<()> {
-    runtime.register(user, name, wasm).with_context(|| format!("{}", file.display()))
+    compiling(name, wasm.len() as u64, || runtime.register(user, name, wasm))
+        .with_context(|| format!("{}", file.display()))
 }
 
-fn input(args: &RunArgs) -> Result<Vec<u8>> {
+fn input(args: &CallArgs) -> Result<Vec<u8>> {
     match (&args.input, &args.input_file) {
         (Some(text), _) => Ok(text.clone().into_bytes()),
         (None, Some(path)) => {
@@ -107,11 +152,12 @@ fn load_state(runtime: &Runtime, arg: &StateArg) -> Result<()> {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).with_context(what)?;
         let value = runtime.state().user(&arg.user);
-        let value = value.with_len(arg.key.as_bytes(), bytes.len() as u64).with_context(what)?;
+        let value = value.for_whole_write(arg.key.as_bytes(), bytes.len() as u64);
+        let value = value.with_context(what)?;
         return value.bytes().copy_in(0, &bytes).with_context(what);
     }
     let len = meta.len();
-    let value = runtime.state().user(&arg.user).with_len(arg.key.as_bytes(), len);
+    let value = runtime.state().user(&arg.user).for_whole_write(arg.key.as_bytes(), len);
     let value = value.with_context(what)?;
     let (mut piece, mut at) = (vec![0; PIECE], 0);
     while at < value.bytes().len() {
@@ -146,12 +192,7 @@ fn save_state(runtime: &Runtime, arg: &StateArg) -> Result<()> {
 }
 
 fn copy_value(value: &Value, to: &mut impl Write) -> Result<()> {
-    let mut piece = vec![0; PIECE];
-    for at in (0..value.bytes().len()).step_by(PIECE) {
-        let n = PIECE.min(value.bytes().len() - at);
-        value.bytes().copy_out(at, &mut piece[..n])?;
-        to.write_all(&piece[..n])?;
-    }
+    keep::pieces(value, |piece| to.write_all(piece))?;
     Ok(to.flush()?)
 }
 

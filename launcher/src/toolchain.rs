@@ -106,13 +106,13 @@ fn own_directory(toolchain: &Toolchain, clang: &OsStr) -> Option<PathBuf> {
     Some(which(clang)?.canonicalize().ok()?.parent()?.to_owned())
 }
 
-fn which(program: &OsStr) -> Option<PathBuf> {
+pub fn which(program: &OsStr) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|dir| dir.join(program)).find(|file| file.is_file())
 }
 
 /// Looks for a toolchain: what the user names, wasi-sdk, clang with wasi-libc, zig.
-fn find(language: Language) -> Result<Toolchain, ToolchainError> {
+pub fn find(language: Language) -> Result<Toolchain, ToolchainError> {
     let var = if language == Language::C { "MOBULA_CC" } else { "MOBULA_CXX" };
     if let Some(path) = std::env::var_os(var).filter(|path| !path.is_empty()) {
         let path = PathBuf::from(path);
@@ -255,15 +255,32 @@ fn link_options(toolchain: &Toolchain) -> Vec<OsString> {
     }
 }
 
-/// Writes the embedded headers below the user's cache, once for each version of them.
-fn headers() -> Result<PathBuf, ToolchainError> {
+impl std::fmt::Display for Toolchain {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Named(path) => write!(f, "{}", path.display()),
+            Self::WasiSdk(sdk) => write!(f, "wasi-sdk in {}", sdk.display()),
+            Self::Clang { suffix, sysroot, .. } => {
+                write!(f, "clang{suffix} with wasi-libc in {}", sysroot.display())
+            }
+            Self::Zig(way) => write!(f, "{}", way.join(" ")),
+        }
+    }
+}
+
+/// What the directory with this version's headers is called.
+pub fn headers_name() -> String {
     let mut hasher = blake3::Hasher::new();
     for (name, text) in HEADERS {
         hasher.update(name.as_bytes()).update(text.as_bytes());
     }
-    let key = &hasher.finalize().to_hex()[..16];
+    format!("include-{}", &hasher.finalize().to_hex()[..16])
+}
+
+/// Writes the embedded headers below the user's cache, once for each version of them.
+fn headers() -> Result<PathBuf, ToolchainError> {
     let root = crate::compile::cache_dir().unwrap_or_else(std::env::temp_dir);
-    let include = root.join(format!("include-{key}"));
+    let include = root.join(headers_name());
     let failed = |source| ToolchainError::Headers { path: include.clone(), source };
     if include.is_dir() {
         return Ok(include);

@@ -1,128 +1,13 @@
 //! The `mobula` binary as people use it: compile guests, run them, look at what comes out.
 
+mod place;
+
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::LazyLock;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-const MOBULA: &str = env!("CARGO_BIN_EXE_mobula");
-/// How long any child may take before the test fails.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// What a child did.
-#[derive(Debug)]
-struct Done {
-    code: Option<i32>,
-    stdout: Vec<u8>,
-    stderr: String,
-}
-
-impl Done {
-    fn text(&self) -> &str {
-        std::str::from_utf8(&self.stdout).unwrap()
-    }
-}
-
-/// Waits for a child; kills it and fails when it takes too long.
-fn wait(child: &mut Child) -> ExitStatus {
-    let start = Instant::now();
-    loop {
-        if let Some(status) = child.try_wait().unwrap() {
-            return status;
-        }
-        if start.elapsed() > PATIENCE {
-            child.kill().unwrap();
-            panic!("no end of {child:?}");
-        }
-        std::thread::sleep(Duration::from_millis(2));
-    }
-}
-
-fn run(command: &mut Command) -> Done {
-    let mut child =
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let (mut out, mut err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
-    let out = std::thread::spawn(move || {
-        let mut bytes = Vec::new();
-        out.read_to_end(&mut bytes).unwrap();
-        bytes
-    });
-    let err = std::thread::spawn(move || {
-        let mut bytes = Vec::new();
-        err.read_to_end(&mut bytes).unwrap();
-        String::from_utf8_lossy(&bytes).into_owned()
-    });
-    let code = wait(&mut child).code();
-    Done { code, stdout: out.join().unwrap(), stderr: err.join().unwrap() }
-}
-
-/// A directory with guests in it and a cache of its own.
-struct Place {
-    dir: tempfile::TempDir,
-}
-
-/// One cache for the headers and modules of all tests but those about the cache.
-static CACHE: LazyLock<tempfile::TempDir> = LazyLock::new(|| tempfile::tempdir().unwrap());
-
-impl Place {
-    fn new() -> Self {
-        Self { dir: tempfile::tempdir().unwrap() }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
-        let path = self.path(name);
-        std::fs::write(&path, bytes).unwrap();
-        path
-    }
-
-    /// `mobula` in this directory.
-    fn mobula(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(MOBULA);
-        command.args(args).current_dir(self.dir.path()).env("MOBULA_CACHE", CACHE.path());
-        command
-    }
-
-    fn run(&self, args: &[&str]) -> Done {
-        run(&mut self.mobula(args))
-    }
-
-    /// Runs what must end with 0; its output.
-    fn good(&self, args: &[&str]) -> String {
-        let done = self.run(args);
-        assert_eq!(done.code, Some(0), "{args:?}: {done:?}");
-        done.text().to_owned()
-    }
-
-    /// Compiles C to `NAME.wasm`.
-    fn cc(&self, name: &str, source: &str) -> &Self {
-        self.compile("cc", &format!("{name}.c"), name, source)
-    }
-
-    /// Compiles C++ to `NAME.wasm`.
-    fn cxx(&self, name: &str, source: &str) -> &Self {
-        self.compile("c++", &format!("{name}.cpp"), name, source)
-    }
-
-    fn compile(&self, command: &str, file: &str, name: &str, source: &str) -> &Self {
-        self.write(file, source);
-        let done = self.run(&[
-            command,
-            "-Wall",
-            "-Wextra",
-            "-Werror",
-            "-o",
-            &format!("{name}.wasm"),
-            file,
-        ]);
-        assert_eq!(done.code, Some(0), "{}", done.stderr);
-        self
-    }
-}
+use place::{CACHE, Done, MOBULA, PATIENCE, Place, run, wait};
 
 const ECHO: &str = r#"#include <faasm/faasm.h>
 #include <stdio.h>

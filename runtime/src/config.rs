@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::limits;
 use crate::module::Cache;
 use crate::scratch::OnScratch;
+use crate::store::Store;
 
 /// A host directory that guests may see.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +53,8 @@ pub struct Config {
     pub args: Vec<String>,
     /// Where compiled modules are kept.
     pub cache: Cache,
+    /// Where functions and state come from that this run was not given; `None` for nowhere.
+    pub store: Option<Arc<dyn Store>>,
 }
 
 impl Default for Config {
@@ -71,6 +75,7 @@ impl Default for Config {
             on_scratch: None,
             args: Vec::new(),
             cache: Cache::none(),
+            store: None,
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::store::StoreError;
+
 /// Why a module cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum ModuleError {
@@ -15,7 +17,7 @@ pub enum ModuleError {
     },
     /// The bytes are not a WebAssembly module.
     #[error("not a valid WebAssembly module: {0}")]
-    Invalid(#[from] wasmparser::BinaryReaderError),
+    Invalid(wasmparser::BinaryReaderError),
     /// The module is larger than the runtime accepts.
     #[error("the module has {bytes} bytes; the limit is {limit}")]
     TooLarge {
@@ -58,6 +60,13 @@ pub enum ModuleError {
     },
 }
 
+/// Not thiserror's `from`, which would make it a source too, and say it twice.
+impl From<wasmparser::BinaryReaderError> for ModuleError {
+    fn from(err: wasmparser::BinaryReaderError) -> Self {
+        Self::Invalid(err)
+    }
+}
+
 /// Why the runtime could not be started or a run could not be prepared.
 #[derive(Debug, thiserror::Error)]
 pub enum RuntimeError {
@@ -88,6 +97,19 @@ pub enum RuntimeError {
         op: String,
         /// What the system said.
         source: std::io::Error,
+    },
+    /// The store has the function and cannot give it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A function of the store cannot run.
+    #[error("function {user}/{name} of the store: {why}")]
+    StoredFunction {
+        /// The user.
+        user: String,
+        /// The function's name.
+        name: String,
+        /// What is wrong with its module.
+        why: ModuleError,
     },
     /// No function of that name is registered for the user.
     #[error("user {user} has no function {name:?}; it has {available}")]
@@ -249,6 +271,9 @@ pub enum StateError {
         /// Bytes needed.
         need: u64,
     },
+    /// The store has the value and cannot give it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// Shared memory refused.
     #[error("{0}")]
     Shm(String),

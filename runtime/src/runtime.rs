@@ -1,6 +1,5 @@
 //! The composition root: builds a rank in dependency order, and owns its shutdown.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::task::{Wake, Waker};
@@ -8,13 +7,14 @@ use std::thread::Thread;
 use std::time::Instant;
 
 use mobula_shm::{PageBytes, PagemapScanner, Reservation, WriteTracker};
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 use wasmtime::{Engine, Linker};
 
 use crate::call::{CallTable, FreeSlots, Outcome, Slot};
 use crate::config::Config;
 use crate::error::{ModuleError, RuntimeError};
 use crate::function::{Entry, Function};
+use crate::functions::Functions;
 use crate::host::Host;
 use crate::limits;
 use crate::memory::Creator;
@@ -51,8 +51,8 @@ pub(crate) struct Rank {
     pub(crate) gate: Gate,
     pub(crate) scheduler: Scheduler,
     pub(crate) monitor: Arc<Monitor>,
-    linker: Linker<Host>,
-    functions: RwLock<Functions>,
+    pub(crate) linker: Linker<Host>,
+    pub(crate) functions: Functions,
     /// Free slots of threads that are no workers.
     outside_slots: Mutex<FreeSlots>,
     /// Threads that were asked to give up idle faaslets and have not yet.
@@ -65,13 +65,6 @@ impl std::fmt::Debug for Rank {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Rank").field("id", &self.id).finish_non_exhaustive()
     }
-}
-
-#[derive(Default)]
-struct Functions {
-    by_id: Vec<Arc<Function>>,
-    by_name: HashMap<(Box<str>, Box<str>), u32>,
-    main_cached: Option<bool>,
 }
 
 /// A running rank: register functions, call them, read the statistics.
@@ -130,7 +123,7 @@ impl Runtime {
         let tracking = config.track_writes.then(|| WriteTracker::open().map(Arc::new));
         let rank = Arc::new(Rank {
             id,
-            state: StateTable::new(config.numa_node, stats.clone()),
+            state: StateTable::new(config.numa_node, stats.clone(), config.store.clone()),
             gate: Gate::new(config.max_faaslets),
             scratch: scratch_of(&config),
             config,
@@ -144,7 +137,7 @@ impl Runtime {
             scheduler,
             monitor: monitor.clone(),
             linker,
-            functions: RwLock::default(),
+            functions: Functions::default(),
             outside_slots: Mutex::default(),
             frees_asked: AtomicUsize::new(0),
             main_slot: AtomicU32::new(NO_SLOT),
@@ -162,32 +155,15 @@ impl Runtime {
     /// # Errors
     /// [`ModuleError`] when the module is invalid or wants something that Mobula does not offer.
     pub fn register(&self, user: &str, name: &str, wasm: &[u8]) -> Result<(), ModuleError> {
-        let rank = &self.rank;
-        if wasm.len() as u64 > limits::MODULE_BYTES {
-            let (bytes, limit) = (wasm.len() as u64, limits::MODULE_BYTES);
-            return Err(ModuleError::TooLarge { bytes, limit });
-        }
-        let artifact = rank.config.cache.load(&rank.engine, wasm)?;
-        let missing = crate::hostcalls::missing(&rank.linker, &artifact.module);
-        if !missing.is_empty() {
-            return Err(ModuleError::MissingImports(missing.join(", ")));
-        }
-        let pre = rank.linker.instantiate_pre(&artifact.module);
-        let pre = pre.map_err(|err| ModuleError::Compile(format!("{err:#}")))?;
-        let mut functions = rank.functions.write();
-        let id = u32::try_from(functions.by_id.len()).expect("fewer than 2^32 functions");
-        functions.by_id.push(Arc::new(Function {
-            id,
-            user: user.into(),
-            name: name.into(),
-            state: rank.state.user(user),
-            info: artifact.info,
-            pre,
-            snapshot: tokio::sync::OnceCell::new(),
-        }));
-        functions.by_name.insert((user.into(), name.into()), id);
-        functions.main_cached.get_or_insert(artifact.cached);
-        Ok(())
+        self.rank.register(user, name, wasm).map(drop)
+    }
+
+    /// Makes `user/name` ready to be called: a function of the store is loaded and compiled.
+    ///
+    /// # Errors
+    /// [`RuntimeError::UnknownFunction`], or why the store's function cannot be had.
+    pub fn prepare(&self, user: &str, name: &str) -> Result<(), RuntimeError> {
+        self.rank.find_function(user, name).map(drop)
     }
 
     /// Calls entry `entry` of `user/name` as the main call and waits until it and every call that it
@@ -235,16 +211,16 @@ impl Runtime {
     /// What happened so far.
     #[must_use]
     pub fn report(&self) -> Report {
-        let functions = self.rank.functions.read();
+        let functions = &self.rank.functions;
         let reason = |f: &Arc<Function>| {
             f.info.unresettable.as_ref().map(|why| format!("{}: {why}", f.title()))
         };
         let (state_bytes, state_bytes_most) = self.rank.state.arena_bytes();
         Report {
-            unresettable: functions.by_id.iter().filter_map(reason).collect(),
+            unresettable: functions.all().iter().filter_map(reason).collect(),
             state_bytes,
             state_bytes_most,
-            module_cached: functions.main_cached.unwrap_or(false),
+            module_cached: functions.main_cached(),
             threads: self.rank.scheduler.threads(),
             seconds: *self.seconds.lock(),
             ..self.rank.stats.report()
@@ -272,24 +248,6 @@ impl Wake for Unpark {
 }
 
 impl Rank {
-    /// The function of that number.
-    pub(crate) fn function(&self, id: u32) -> Arc<Function> {
-        self.functions.read().by_id[id as usize].clone()
-    }
-
-    /// The number of `user/name`.
-    pub(crate) fn find_function(&self, user: &str, name: &str) -> Result<u32, RuntimeError> {
-        let functions = self.functions.read();
-        if let Some(id) = functions.by_name.get(&(user.into(), name.into())) {
-            return Ok(*id);
-        }
-        let names = functions.by_name.keys().filter(|(u, _)| **u == *user);
-        let mut names: Vec<_> = names.map(|(_, name)| name.to_string()).collect();
-        names.sort();
-        let available = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-        Err(RuntimeError::UnknownFunction { user: user.into(), name: name.into(), available })
-    }
-
     /// Queues a call; `None` when too many exist.
     pub(crate) fn submit(&self, function: u32, entry: Entry, input: Vec<u8>) -> Option<Slot> {
         let slot = self.with_free_slots(|free| self.calls.acquire(free, input))?;
@@ -371,7 +329,7 @@ impl Rank {
 }
 
 /// The engine: our memories, fibres, and interruption only where a time-out needs it.
-fn engine(
+pub(crate) fn engine(
     config: &Config,
     creator: Arc<Creator>,
     stdio: &dyn Sink,
@@ -389,8 +347,7 @@ fn engine(
         .wasm_memory64(false)
         // Checks at loop heads cost a few per cent; a run without a time-out does not pay them.
         .epoch_interruption(config.timeout.is_some());
-    let full = PageBytes::round_up(limits::GUEST_BYTES + GUARD_BYTES).unwrap_or(PageBytes::ZERO);
-    if Reservation::new(full).is_ok() {
+    if whole_guests_fit() {
         wasm.memory_reservation(limits::GUEST_BYTES as u64).memory_guard_size(GUARD_BYTES as u64);
     } else {
         wasm.memory_reservation(SMALL_GUEST_BYTES as u64).memory_guard_size(1 << 16);
@@ -402,6 +359,12 @@ fn engine(
         let _ = stdio.write(Stream::Stderr, warning.as_bytes());
     }
     Engine::new(&wasm).map_err(|err| RuntimeError::Engine(format!("{err:#}")))
+}
+
+/// Whether the address space that a guest can reach can be reserved whole.
+pub(crate) fn whole_guests_fit() -> bool {
+    let full = PageBytes::round_up(limits::GUEST_BYTES + GUARD_BYTES).unwrap_or(PageBytes::ZERO);
+    Reservation::new(full).is_ok()
 }
 
 /// Private directories for `/tmp`, unless a directory of the user's is to be there.

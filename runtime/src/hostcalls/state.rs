@@ -282,7 +282,7 @@ fn read_state(caller: &Caller<'_, Host>, k: u32, buf: u32, len: i32) -> Result<i
     let k = key(caller, k)?;
     crate::state::check_key(&k)?;
     let len = length(len, "the buffer's length")?;
-    let value = caller.data().function.state.get(&k);
+    let value = caller.data().function.state.find(&k)?;
     let size = value.as_ref().map_or(0, |value| value.len());
     if len == 0 {
         return Ok(i32::try_from(size)?);

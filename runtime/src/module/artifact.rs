@@ -124,6 +124,8 @@ fn write(path: &Path, code: &[u8], info: &ModuleInfo) -> std::io::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
     let info = serde_json::to_vec(info)?;
     let mut file = tempfile::Builder::new().prefix(".artifact-").tempfile_in(dir)?;
+    // So that others can tell whether its writer lives; a file system without locks does not matter.
+    let _ = file.as_file().lock();
     for part in [code, &info, &footer(code, &info)] {
         file.write_all(part)?;
     }

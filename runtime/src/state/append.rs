@@ -4,6 +4,7 @@ use parking_lot::Mutex;
 
 use super::text;
 use crate::error::StateError;
+use crate::store::Records;
 
 /// The appended records of one key.
 #[derive(Debug, Default)]
@@ -11,20 +12,15 @@ pub(crate) struct Appended {
     records: Mutex<Records>,
 }
 
-#[derive(Debug, Default)]
-struct Records {
-    bytes: Vec<u8>,
-    /// Where each record ends in `bytes`.
-    ends: Vec<usize>,
-}
-
 impl Appended {
+    /// Records that earlier runs left.
+    pub(crate) fn of(records: Records) -> Self {
+        Self { records: Mutex::new(records) }
+    }
+
     /// Adds one record; other appends come wholly before or after it.
     pub(crate) fn append(&self, record: &[u8]) {
-        let mut records = self.records.lock();
-        records.bytes.extend_from_slice(record);
-        let end = records.bytes.len();
-        records.ends.push(end);
+        self.records.lock().push(record);
     }
 
     /// The first `count` records, one after the other, if a buffer of `room` bytes holds them.
@@ -37,15 +33,17 @@ impl Appended {
             need,
             len: room,
         };
-        let need = match usize::try_from(count) {
-            Ok(0) => 0,
-            Ok(n) => *records.ends.get(n - 1).ok_or_else(|| refuse(0))?,
-            Err(_) => return Err(refuse(0)),
-        };
-        if usize::try_from(room).is_ok_and(|room| need <= room) {
-            return Ok(records.bytes[..need].to_vec());
+        let found = usize::try_from(count).ok().and_then(|count| records.prefix(count));
+        let found = found.ok_or_else(|| refuse(0))?;
+        if usize::try_from(room).is_ok_and(|room| found.len() <= room) {
+            return Ok(found.to_vec());
         }
-        Err(refuse(need))
+        Err(refuse(found.len()))
+    }
+
+    /// All records there are now.
+    pub(crate) fn all(&self) -> Records {
+        self.records.lock().clone()
     }
 
     /// Forgets all records.

@@ -23,10 +23,12 @@ use parking_lot::{Mutex, RwLock};
 use crate::error::StateError;
 use crate::limits;
 use crate::stats::Stats;
+use crate::store::Store;
 
 mod append;
 pub(crate) mod lock;
 mod merge;
+mod stored;
 mod value;
 pub(crate) mod watch;
 
@@ -39,6 +41,7 @@ pub use value::Value;
 #[derive(Debug)]
 pub struct StateTable {
     users: RwLock<HashMap<Box<str>, Arc<UserState>>>,
+    store: Option<Arc<dyn Store>>,
     shared: Arc<Shared>,
 }
 
@@ -60,6 +63,7 @@ pub struct UserState {
     values: RwLock<HashMap<Box<[u8]>, Arc<Value>>>,
     locks: RwLock<HashMap<Box<[u8]>, Arc<KeyLocks>>>,
     appended: RwLock<HashMap<Box<[u8]>, Arc<Appended>>>,
+    backing: stored::Backing,
     shared: Arc<Shared>,
 }
 
@@ -71,9 +75,14 @@ pub(crate) struct KeyLocks {
 }
 
 impl StateTable {
-    /// An empty table; the arena is created at the first use, on `numa_node` if given.
+    /// A table without entries over `store`; the arena is created at the first use, on `numa_node`
+    /// if given.
     #[must_use]
-    pub(crate) fn new(numa_node: Option<u32>, stats: Arc<Stats>) -> Self {
+    pub(crate) fn new(
+        numa_node: Option<u32>,
+        stats: Arc<Stats>,
+        store: Option<Arc<dyn Store>>,
+    ) -> Self {
         let shared = Shared {
             arena: OnceLock::new(),
             numa_node,
@@ -83,7 +92,7 @@ impl StateTable {
             waits: lock::Waits::default(),
             stats,
         };
-        Self { users: RwLock::default(), shared: Arc::new(shared) }
+        Self { users: RwLock::default(), store, shared: Arc::new(shared) }
     }
 
     /// The table of `user`, made at its first use.
@@ -96,6 +105,7 @@ impl StateTable {
                 values: RwLock::default(),
                 locks: RwLock::default(),
                 appended: RwLock::default(),
+                backing: stored::Backing::new(user, self.store.clone()),
                 shared: self.shared.clone(),
             })
         };
@@ -154,7 +164,7 @@ pub(crate) fn check_key(key: &[u8]) -> Result<(), StateError> {
 }
 
 impl UserState {
-    /// The value of `key`, if it has one.
+    /// The value of `key`, if this run has used or made it.
     #[must_use]
     pub fn get(&self, key: &[u8]) -> Option<Arc<Value>> {
         self.values.read().get(key).cloned()
@@ -163,21 +173,19 @@ impl UserState {
     /// The value of `key`, which must exist.
     ///
     /// # Errors
-    /// [`StateError::Unknown`].
+    /// [`StateError::Unknown`], or as [`find`](Self::find).
     pub fn known(&self, key: &[u8]) -> Result<Arc<Value>, StateError> {
-        check_key(key)?;
-        self.get(key).ok_or_else(|| StateError::Unknown { key: text(key) })
+        self.find(key)?.ok_or_else(|| StateError::Unknown { key: text(key) })
     }
 
     /// The value of `key` with `len` bytes; made of zeros if there is none.
     ///
     /// # Errors
-    /// [`StateError::WrongLength`] when it has another length, or what the arena says.
+    /// [`StateError::WrongLength`] when it has another length, or as [`find`](Self::find).
     pub fn with_len(&self, key: &[u8], len: u64) -> Result<Arc<Value>, StateError> {
-        if let Some(found) = self.get(key) {
+        if let Some(found) = self.find_of_len(key, Some(len))? {
             return found.of_len(len);
         }
-        check_key(key)?;
         let mut values = self.values.write();
         if let Some(found) = values.get(key) {
             return found.clone().of_len(len);
@@ -210,6 +218,7 @@ impl UserState {
             }
         }
         let fresh = Arc::new(Value::new(&self.shared, key, len)?);
+        self.backing.settle(key);
         values.insert(key.into(), fresh.clone());
         Ok(fresh)
     }
@@ -233,6 +242,7 @@ impl UserState {
             return Err(StateError::DeleteWithWindow { key: text(key) });
         }
         values.remove(key);
+        self.backing.settle(key);
         Ok(())
     }
 
@@ -344,13 +354,13 @@ impl UserState {
         Ok(fresh)
     }
 
-    /// The appended records of `key`, made empty at the first use.
+    /// The appended records of `key`, from the store or made empty at the first use.
     pub(crate) fn appended(&self, key: &[u8]) -> Result<Arc<Appended>, StateError> {
         if let Some(found) = self.appended.read().get(key) {
             return Ok(found.clone());
         }
         check_key(key)?;
-        Ok(self.appended.write().entry(key.into()).or_default().clone())
+        self.stored_records(key)
     }
 }
 

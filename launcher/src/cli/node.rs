@@ -1,0 +1,124 @@
+//! What is said to the commands about this node, about modules, and about Mobula itself.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::Args;
+
+pub const CC_HELP: &str = "\
+All arguments go to the compiler, after Mobula's own: WebAssembly target, -O3 -msimd128
+-mrelaxed-simd, the WASI emulations and the faasm/*.h headers. Looked for, in this order:
+MOBULA_CC / MOBULA_CXX, wasi-sdk (WASI_SDK_PATH or /opt/wasi-sdk), clang with wasi-libc,
+zig cc, python3 -m ziglang.
+
+  mobula cc -o hello.wasm hello.c
+  mobula c++ -std=c++20 -DN=100 -o sgd.wasm sgd.cpp";
+
+const DOCTOR_HELP: &str = "\
+Run it inside the job or container whose runs matter: limits differ between a login node and a
+compute node. Each check says ok, warning (it works, slower or with less) or problem (runs will
+fail), what was found, and what to do. Exit code: 1 when there is a problem, else 0.
+
+Examples:
+  mobula doctor
+  srun --ntasks-per-node=1 mobula doctor --json";
+
+const CLEAN_HELP: &str = "\
+Runs clean up behind themselves; only what kill -9 or a power cut stopped leaves something. Nothing
+of a living process is touched. Where containers share a temporary directory but not their process
+numbers, look with --dry-run first.
+
+Examples:
+  mobula clean --dry-run
+  mobula clean --cache        # compiled modules too; they are compiled again when needed";
+
+const INFO_HELP: &str = "\
+Works for any WebAssembly module, also for one that cannot run here, and says what it lacks.
+
+Examples:
+  mobula info hello.wasm
+  mobula info --json hello.wasm | jq '.imports[] | select(.offered | not)'";
+
+const COMPLETIONS_HELP: &str = "\
+Examples:
+  mobula completions bash > ~/.local/share/bash-completion/completions/mobula
+  mobula completions fish > ~/.config/fish/completions/mobula.fish
+  mobula completions zsh > \"${fpath[1]}/_mobula\"";
+
+const MAN_HELP: &str = "\
+Examples:
+  mobula man | man -l -
+  mobula man ~/.local/share/man/man1      # then: man mobula-run";
+
+#[derive(Debug, Args)]
+pub struct CompileArgs {
+    /// Modules to compile into the cache.
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+    /// Also for runs with --timeout, which need other code.
+    #[arg(long)]
+    pub timeout: bool,
+    /// Print one JSON object a module.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(disable_help_flag = true)]
+pub struct CcArgs {
+    /// Arguments of the compiler.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+    pub args: Vec<OsString>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = DOCTOR_HELP)]
+pub struct DoctorArgs {
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+    /// The store to look at [default: MOBULA_STORE, or `mobula` in the user's data directory].
+    #[arg(long, value_name = "DIR")]
+    pub store: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = CLEAN_HELP)]
+pub struct CleanArgs {
+    /// Say what would be removed, and remove nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Remove all compiled modules and headers from the cache, too.
+    #[arg(long)]
+    pub cache: bool,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+    /// The store to look at [default: MOBULA_STORE, or `mobula` in the user's data directory].
+    #[arg(long, value_name = "DIR")]
+    pub store: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = INFO_HELP)]
+pub struct InfoArgs {
+    /// The module; `-` reads it from standard input.
+    pub file: PathBuf,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = COMPLETIONS_HELP)]
+pub struct CompletionsArgs {
+    /// The shell.
+    pub shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = MAN_HELP)]
+pub struct ManArgs {
+    /// Directory for one page a command; without it, the main page goes to standard output.
+    pub dir: Option<PathBuf>,
+}

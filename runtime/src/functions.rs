@@ -1,0 +1,125 @@
+//! The functions of a rank: found by number on the way of a call, by name when one is chained.
+//!
+//! A name that nobody registered is looked for in the store, then compiled and registered once, also
+//! when many calls chain it at the same time. Compiling holds the worker, never the table.
+//!
+//! Invariant: a number means the same function for ever; a name registered again gets a new number.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+
+use crate::error::{ModuleError, RuntimeError};
+use crate::function::Function;
+use crate::limits;
+use crate::runtime::Rank;
+use crate::store::Turns;
+
+/// User and name.
+type Title = (Box<str>, Box<str>);
+
+/// The table of functions.
+#[derive(Debug, Default)]
+pub(crate) struct Functions {
+    table: RwLock<Table>,
+    turns: Turns<Title>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    by_id: Vec<Arc<Function>>,
+    by_name: HashMap<Title, u32>,
+    main_cached: Option<bool>,
+}
+
+impl Functions {
+    /// All functions, in the order in which they were registered.
+    pub(crate) fn all(&self) -> Vec<Arc<Function>> {
+        self.table.read().by_id.clone()
+    }
+
+    /// Whether the first function came from the cache.
+    pub(crate) fn main_cached(&self) -> bool {
+        self.table.read().main_cached.unwrap_or(false)
+    }
+
+    fn id(&self, title: &Title) -> Option<u32> {
+        self.table.read().by_name.get(title).copied()
+    }
+
+    fn names(&self, user: &str) -> Vec<String> {
+        let table = self.table.read();
+        let names = table.by_name.keys().filter(|(u, _)| **u == *user);
+        names.map(|(_, name)| name.to_string()).collect()
+    }
+}
+
+impl Rank {
+    /// The function of that number.
+    pub(crate) fn function(&self, id: u32) -> Arc<Function> {
+        self.functions.table.read().by_id[id as usize].clone()
+    }
+
+    /// Compiles (or takes from the cache) a module and makes it the function `user/name`.
+    pub(crate) fn register(&self, user: &str, name: &str, wasm: &[u8]) -> Result<u32, ModuleError> {
+        if wasm.len() as u64 > limits::MODULE_BYTES {
+            let (bytes, limit) = (wasm.len() as u64, limits::MODULE_BYTES);
+            return Err(ModuleError::TooLarge { bytes, limit });
+        }
+        let artifact = self.config.cache.load(&self.engine, wasm)?;
+        let missing = crate::hostcalls::missing(&self.linker, &artifact.module);
+        if !missing.is_empty() {
+            return Err(ModuleError::MissingImports(missing.join(", ")));
+        }
+        let pre = self.linker.instantiate_pre(&artifact.module);
+        let pre = pre.map_err(|err| ModuleError::Compile(format!("{err:#}")))?;
+        let state = self.state.user(user);
+        let mut table = self.functions.table.write();
+        let id = u32::try_from(table.by_id.len()).expect("fewer than 2^32 functions");
+        table.by_id.push(Arc::new(Function {
+            id,
+            user: user.into(),
+            name: name.into(),
+            state,
+            info: artifact.info,
+            pre,
+            snapshot: tokio::sync::OnceCell::new(),
+        }));
+        table.by_name.insert((user.into(), name.into()), id);
+        table.main_cached.get_or_insert(artifact.cached);
+        Ok(id)
+    }
+
+    /// The number of `user/name`, which may have to come from the store.
+    pub(crate) fn find_function(&self, user: &str, name: &str) -> Result<u32, RuntimeError> {
+        let title: Title = (user.into(), name.into());
+        if let Some(id) = self.functions.id(&title) {
+            return Ok(id);
+        }
+        let Some(store) = &self.config.store else { return Err(self.unknown(user, name)) };
+        self.functions.turns.take(&title, || {
+            if let Some(id) = self.functions.id(&title) {
+                return Ok(id);
+            }
+            let wasm = store.function(user, name)?.ok_or_else(|| self.unknown(user, name))?;
+            let (user, name) = (user.to_owned(), name.to_owned());
+            self.register(&user, &name, &wasm).map_err(|why| RuntimeError::StoredFunction {
+                user,
+                name,
+                why,
+            })
+        })
+    }
+
+    fn unknown(&self, user: &str, name: &str) -> RuntimeError {
+        let mut names = self.functions.names(user);
+        if let Some(store) = &self.config.store {
+            names.extend(store.function_names(user));
+        }
+        names.sort();
+        names.dedup();
+        let available = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        RuntimeError::UnknownFunction { user: user.into(), name: name.into(), available }
+    }
+}
