@@ -409,6 +409,7 @@ FAASM_FUNC(one, 1) { return 0; }
         "windows_warm",
         "pulls",
         "state_bytes_most",
+        "peak_memory_kib",
     ] {
         assert!(stats[name].is_u64(), "{name} of {text}");
     }

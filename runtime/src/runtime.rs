@@ -220,6 +220,7 @@ impl Runtime {
             unresettable: functions.all().iter().filter_map(reason).collect(),
             state_bytes,
             state_bytes_most,
+            peak_memory_kib: crate::stats::peak_memory_kib(),
             module_cached: functions.main_cached(),
             threads: self.rank.scheduler.threads(),
             seconds: *self.seconds.lock(),

@@ -76,6 +76,13 @@ impl Stats {
     }
 }
 
+/// Most resident memory of this process so far, in KiB; 0 where the kernel does not say.
+pub(crate) fn peak_memory_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+}
+
 /// The statistics of a run (`--stats`).
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Report {
@@ -113,6 +120,8 @@ pub struct Report {
     pub state_bytes: u64,
     /// Most bytes of state at once.
     pub state_bytes_most: u64,
+    /// Most memory that the process had resident at once, shared memory included, in KiB.
+    pub peak_memory_kib: u64,
     /// Whether the main module came from the cache.
     pub module_cached: bool,
     /// Worker threads.

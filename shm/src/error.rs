@@ -37,7 +37,10 @@ pub enum Error {
         what: String,
     },
     /// The arena has no free range that is long enough, though memory may be free.
-    #[error("the arena of {capacity} bytes has no free range of {need} bytes (longest: {longest})")]
+    #[error(
+        "the arena of {capacity} bytes has no free range of {need} bytes (longest: {longest}); it \
+         follows the size of /dev/shm: make that larger, or use less state at once"
+    )]
     ArenaFull {
         /// Bytes of address range needed.
         need: u64,
