@@ -7,7 +7,7 @@
 //!   with an evaluation of its own.
 //! * [`check`] puts both together into a verdict.
 //!
-//! [`suite`] has the benchmarks, [`programs`] builds and runs what they measure, [`measure`] makes
+//! [`suite`] has the benchmarks ([`platform`] some of them), [`programs`] builds and runs what they measure, [`measure`] makes
 //! numbers of it.
 
 #![forbid(unsafe_code)]
@@ -16,6 +16,7 @@
 pub mod check;
 pub mod data;
 pub mod measure;
+pub mod platform;
 pub mod programs;
 pub mod reference;
 pub mod suite;

@@ -6,6 +6,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 
 use crate::measure::{Row, Samples, rows};
+use crate::platform;
 use crate::programs::{Place, output, status_kib, watch};
 
 /// A benchmark by name.
@@ -33,7 +34,7 @@ pub struct Setting {
 pub const ALL: &[Bench] = &[
     Bench {
         name: "chain-noop",
-        about: "fan-out of 1000 empty isolated calls, ns each (peer: OpenMP task)",
+        about: "fan-out of 1000 empty isolated calls, ns each (peer: queued OpenMP task)",
         run: chain_noop,
     },
     Bench { name: "chain-one", about: "chain and await of one call, ns", run: chain_one },
@@ -59,6 +60,21 @@ pub const ALL: &[Bench] = &[
         name: "sgd",
         about: "HOGWILD SGD on the flights, s an epoch (peer: C++ with OpenMP)",
         run: sgd,
+    },
+    Bench {
+        name: "scaling",
+        about: "empty calls and calls of 100 us over threads, us each (peers: OpenMP, rayon)",
+        run: platform::scaling,
+    },
+    Bench {
+        name: "host-calls",
+        about: "what each host function costs, ns",
+        run: platform::host_calls,
+    },
+    Bench {
+        name: "store",
+        about: "from upload to the end of a first and a later invocation, ms",
+        run: platform::store,
     },
 ];
 
@@ -91,7 +107,8 @@ fn chain_noop(s: &Setting) -> Result<Vec<Row>> {
             let run = output(s.place.run(threads).arg(&guest).args(["--", "1000", "100"]))?;
             ours.add_output(&run, |_| metric.to_owned());
             if let Some(peer) = &peer {
-                let run = tasks(peer, ["1000", "100"], team)?;
+                // libgomp queues 64 tasks a thread and runs the rest inline: these are all queued.
+                let run = tasks(peer, ["100", "1000"], team)?;
                 // One peer for both: a task costs what it costs a team that makes tasks.
                 for (metric, _) in teams {
                     theirs.add_output(&run, |_| metric.to_owned());
@@ -101,12 +118,11 @@ fn chain_noop(s: &Setting) -> Result<Vec<Row>> {
         if let Some(peer) = &peer {
             let run = tasks(peer, ["1000", "100"], 1)?;
             ours.add_output(&run, |_| "openmp-inline-1-thread".to_owned());
-            // libgomp queues 64 tasks a thread and runs the rest inline: fewer are all queued.
-            let run = tasks(peer, ["100", "1000"], team)?;
-            ours.add_output(&run, |_| "openmp-queued-task".to_owned());
+            let run = tasks(peer, ["1000", "100"], team)?;
+            ours.add_output(&run, |_| "openmp-fan-out-of-1000".to_owned());
         }
     }
-    Ok(rows("chain-noop", &ours, peer.as_ref().map(|_| ("openmp-task", &theirs))))
+    Ok(rows("chain-noop", &ours, peer.as_ref().map(|_| ("openmp-queued-task", &theirs))))
 }
 
 fn chain_one(s: &Setting) -> Result<Vec<Row>> {

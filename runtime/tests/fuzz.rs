@@ -147,7 +147,14 @@ fn guest() -> Vec<u8> {
         end = MEMORY - 3
     )
     .unwrap();
-    // Step: one call; its result is kept in a ring of 32.
+    add_step(&mut wat);
+    add_run(&mut wat);
+    wat.push(')');
+    wat::parse_str(&wat).unwrap_or_else(|err| panic!("{err}\n{wat}"))
+}
+
+/// One call; its result is kept in a ring of 32.
+fn add_step(wat: &mut String) {
     wat.push_str("(func $step (param $at i32) (param $n i32) (local $r i32)\n");
     for _ in all() {
         wat.push_str("(block ");
@@ -186,6 +193,10 @@ fn guest() -> Vec<u8> {
         }
     }
     wat.push_str(")\n");
+}
+
+/// Reads the input and carries out its steps.
+fn add_run(wat: &mut String) {
     write!(
         wat,
         r#"(func $run (result i32) (local $end i32) (local $at i32) (local $n i32) (local $i i32)
@@ -214,13 +225,12 @@ fn guest() -> Vec<u8> {
             (local.set $n (i32.add (local.get $n) (i32.const 1)))
             (local.set $at (i32.add (local.get $at) (i32.const {STEP_BYTES})))
             (br $next))
-          unreachable))"#,
+          unreachable)"#,
         most = 8 + MOST_STEPS * STEP_BYTES,
         first = SCRIPT_AT + 8,
         count = all().count(),
     )
     .unwrap();
-    wat::parse_str(&wat).unwrap_or_else(|err| panic!("{err}\n{wat}"))
 }
 
 /// A small generator of random numbers (splitmix64).
