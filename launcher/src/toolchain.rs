@@ -8,7 +8,8 @@
 //! The user's arguments come after ours, so that theirs win; only libraries come last, where linkers
 //! want them. `-mrelaxed-simd` lets the compiler use instructions whose last bit depends on the
 //! machine (a fused or an unfused multiply-add): who needs the same bits everywhere passes
-//! `-mno-relaxed-simd`.
+//! `-mno-relaxed-simd`. Without `-matomics` the compiler makes plain loads and stores of atomics, and
+//! calls that share a window lose updates.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -193,7 +194,8 @@ fn command_line(
             line
         }
     };
-    line.extend(["-O3", "-msimd128", "-mrelaxed-simd", "-mbulk-memory"].map(OsString::from));
+    let features = ["-O3", "-msimd128", "-mrelaxed-simd", "-mbulk-memory", "-matomics"];
+    line.extend(features.map(OsString::from));
     if cxx {
         // The system's C++ library for WASI is built without exceptions.
         line.push("-fno-exceptions".into());
@@ -299,6 +301,7 @@ mod tests {
         let line = line(&clang, Language::C, &["-O1", "-o", "x.wasm", "x.c"]);
         assert!(line.starts_with("clang-19 --target=wasm32-wasi --sysroot=/usr -O3 "), "{line}");
         let (ours, rest) = line.split_once(" -O1 -o x.wasm x.c ").expect(&line);
+        assert!(ours.contains(" -matomics "), "{line}");
         assert!(ours.contains(" -isystem /inc -Wl,-z,stack-size="), "{line}");
         assert!(ours.ends_with(" -fuse-ld=/bin/wasm-ld-19"), "{line}");
         assert!(rest.starts_with("-x assembler /inc/faasm/no_main.s -lwasi-emulated-"), "{line}");
