@@ -37,6 +37,8 @@ pub enum ToolchainError {
     Named { var: &'static str, path: PathBuf, source: std::io::Error },
     #[error("cannot run {program}: {source}")]
     Run { program: String, source: std::io::Error },
+    #[error("MOBULA_EIGEN names {path}, which has no Eigen/Core: name the directory that has it")]
+    Eigen { path: PathBuf },
     #[error("cannot write the headers to {path}: {source}")]
     Headers { path: PathBuf, source: std::io::Error },
 }
@@ -65,17 +67,46 @@ const STACK_FIRST: &str = "-Wl,--stack-first";
 /// Stands in for main where a module has none.
 const NO_MAIN: &str = "no_main.s";
 
-const HEADERS: [(&str, &str); 7] = [
-    ("core.h", include_str!("../../guest-lib/include/faasm/core.h")),
-    ("faasm.h", include_str!("../../guest-lib/include/faasm/faasm.h")),
-    ("host_interface.h", include_str!("../../guest-lib/include/faasm/host_interface.h")),
-    ("input.h", include_str!("../../guest-lib/include/faasm/input.h")),
-    ("mobula.h", include_str!("../../guest-lib/include/faasm/mobula.h")),
-    (NO_MAIN, include_str!("../../guest-lib/include/faasm/no_main.s")),
-    (
-        "write_state_from_file.h",
-        include_str!("../../guest-lib/include/faasm/write_state_from_file.h"),
-    ),
+/// What Faasm defines for its guests; programs ask for it.
+const DEFINE: &str = "-D__faasm";
+
+const EIGEN_HEADER: &str = "Eigen/Core";
+/// Where distributions put Eigen.
+const EIGEN: [&str; 2] = ["/usr/include/eigen3", "/usr/local/include/eigen3"];
+
+/// Headers by name, sorted.
+macro_rules! headers {
+    ($($name:literal),* $(,)?) => {
+        [$(($name, include_str!(concat!("../../guest-lib/include/faasm/", $name)))),*]
+    };
+}
+
+const HEADERS: [(&str, &str); 25] = headers![
+    "array.h",
+    "checked.h",
+    "compare.h",
+    "compat.h",
+    "core.h",
+    "counter.h",
+    "faasm.h",
+    "files.h",
+    "func.h",
+    "host_interface.h",
+    "input.h",
+    "matrix.h",
+    "matrix_dense.h",
+    "matrix_sparse.h",
+    "memory.h",
+    "mobula.h",
+    "no_main.s",
+    "pool.h",
+    "print.h",
+    "random.h",
+    "sgd.h",
+    "sgd_update.h",
+    "state.h",
+    "time.h",
+    "write_state_from_file.h",
 ];
 
 /// Compiles with the first toolchain found.
@@ -85,8 +116,9 @@ const HEADERS: [(&str, &str); 7] = [
 /// to stderr and shows in the status.
 pub fn run(language: Language, args: &[OsString]) -> Result<ExitStatus, ToolchainError> {
     let toolchain = find(language)?;
-    let include = headers()?;
-    let line = command_line(&toolchain, language, &include, args);
+    let eigen = eigen()?;
+    let include = headers(eigen.as_deref())?;
+    let line = command_line(&toolchain, language, &include, eigen.as_deref(), args);
     let failed = |source| ToolchainError::Run { program: line[0].display().to_string(), source };
     let program = which(&line[0]).unwrap_or_else(|| PathBuf::from(&line[0]));
     let mut command = Command::new(program);
@@ -110,6 +142,18 @@ fn own_directory(toolchain: &Toolchain, clang: &OsStr) -> Option<PathBuf> {
 fn which(program: &OsStr) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|dir| dir.join(program)).find(|file| file.is_file())
+}
+
+/// The directory that has `Eigen/Core`: what the user names, or the system's.
+fn eigen() -> Result<Option<PathBuf>, ToolchainError> {
+    if let Some(path) = std::env::var_os("MOBULA_EIGEN").filter(|path| !path.is_empty()) {
+        let path = PathBuf::from(path);
+        return match path.canonicalize() {
+            Ok(path) if path.join(EIGEN_HEADER).is_file() => Ok(Some(path)),
+            _ => Err(ToolchainError::Eigen { path }),
+        };
+    }
+    Ok(EIGEN.iter().map(PathBuf::from).find(|path| path.join(EIGEN_HEADER).is_file()))
 }
 
 /// Looks for a toolchain: what the user names, wasi-sdk, clang with wasi-libc, zig.
@@ -174,6 +218,7 @@ fn command_line(
     toolchain: &Toolchain,
     language: Language,
     include: &Path,
+    eigen: Option<&Path>,
     args: &[OsString],
 ) -> Vec<OsString> {
     let cxx = language == Language::Cxx;
@@ -196,6 +241,7 @@ fn command_line(
     };
     let features = ["-O3", "-msimd128", "-mrelaxed-simd", "-mbulk-memory", "-matomics"];
     line.extend(features.map(OsString::from));
+    line.push(DEFINE.into());
     if cxx {
         // The system's C++ library for WASI is built without exceptions.
         line.push("-fno-exceptions".into());
@@ -205,6 +251,10 @@ fn command_line(
         line.push(format!("-D_WASI_EMULATED_{name}").into());
     }
     line.extend(["-isystem".into(), include.into()]);
+    if let Some(eigen) = eigen {
+        // Only this directory: beside it are native headers.
+        line.extend(["-isystem".into(), eigen.into()]);
+    }
     let links = links(args);
     if links {
         line.extend(link_options(toolchain));
@@ -255,9 +305,11 @@ fn link_options(toolchain: &Toolchain) -> Vec<OsString> {
     }
 }
 
-/// Writes the embedded headers below the user's cache, once for each version of them.
-fn headers() -> Result<PathBuf, ToolchainError> {
+/// Writes the embedded headers below the user's cache, once for each version of them, and beside them
+/// a link to Eigen, which programs written for Faasm include as `eigen3/Eigen/Core`.
+fn headers(eigen: Option<&Path>) -> Result<PathBuf, ToolchainError> {
     let mut hasher = blake3::Hasher::new();
+    hasher.update(eigen.map_or(&[], |path| path.as_os_str().as_encoded_bytes()));
     for (name, text) in HEADERS {
         hasher.update(name.as_bytes()).update(text.as_bytes());
     }
@@ -275,6 +327,9 @@ fn headers() -> Result<PathBuf, ToolchainError> {
     for (name, text) in HEADERS {
         std::fs::write(faasm.join(name), text).map_err(failed)?;
     }
+    if let Some(eigen) = eigen {
+        std::os::unix::fs::symlink(eigen, fresh.path().join("eigen3")).map_err(failed)?;
+    }
     match std::fs::rename(fresh.path(), &include) {
         Ok(()) => drop(fresh.keep()),
         // Another process was faster; its headers are the same.
@@ -290,7 +345,8 @@ mod tests {
 
     fn line(toolchain: &Toolchain, language: Language, args: &[&str]) -> String {
         let args: Vec<_> = args.iter().map(OsString::from).collect();
-        let line = command_line(toolchain, language, Path::new("/inc"), &args);
+        let eigen = Some(Path::new("/lib/eigen3"));
+        let line = command_line(toolchain, language, Path::new("/inc"), eigen, &args);
         line.iter().map(|arg| arg.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
     }
 
@@ -302,7 +358,8 @@ mod tests {
         assert!(line.starts_with("clang-19 --target=wasm32-wasi --sysroot=/usr -O3 "), "{line}");
         let (ours, rest) = line.split_once(" -O1 -o x.wasm x.c ").expect(&line);
         assert!(ours.contains(" -matomics "), "{line}");
-        assert!(ours.contains(" -isystem /inc -Wl,-z,stack-size="), "{line}");
+        let headers = " -isystem /inc -isystem /lib/eigen3 -Wl,-z,stack-size=";
+        assert!(ours.contains(headers), "{line}");
         assert!(ours.ends_with(" -fuse-ld=/bin/wasm-ld-19"), "{line}");
         assert!(rest.starts_with("-x assembler /inc/faasm/no_main.s -lwasi-emulated-"), "{line}");
     }

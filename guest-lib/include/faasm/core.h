@@ -245,9 +245,9 @@ static inline long faasmReadState(const char* key, uint8_t* buffer, long len)
 }
 
 /* Length of the value; 0 if unknown. */
-static inline long faasmReadStateSize(const char* key)
+static inline size_t faasmReadStateSize(const char* key)
 {
-    return __faasm_read_state(key, (uint8_t*)0, 0);
+    return (size_t)__faasm_read_state(key, (uint8_t*)0, 0);
 }
 
 /* Replaces the whole value; another length resizes it if no window is open on it. */
@@ -364,8 +364,8 @@ static inline void faasmUnlockStateGlobal(const char* key)
 }
 
 /* Reads a file of the guest's file system (mobula run --dir) into a value of its size; returns its
- * bytes, or -1 with errno set. */
-long faasmWriteStateFromFile(const char* key, const char* path);
+ * bytes, or (unsigned long)-1 with errno set. */
+unsigned long faasmWriteStateFromFile(const char* key, const char* path);
 
 #ifdef __cplusplus
 } /* extern "C" */
@@ -387,6 +387,7 @@ static inline unsigned int faasmAwaitCallOutput(unsigned int id, char** output, 
 }
 #endif
 
+#include "faasm/compat.h"
 #include "faasm/mobula.h"
 #include "faasm/write_state_from_file.h"
 

@@ -2,6 +2,7 @@
 #ifndef FAASM_INPUT_H
 #define FAASM_INPUT_H
 
+#include <cstdlib>
 #include <cstring>
 #include <string>
 #include <vector>
@@ -34,17 +35,50 @@ inline std::string getStringInput(const std::string& fallback)
     return text;
 }
 
+/* The same with a NUL after it: the caller's, to free with delete[]; or `fallback` itself. */
+inline const char* getStringInput(const char* fallback)
+{
+    const long size = faasmGetInputSize();
+    if (size <= 0) {
+        return fallback;
+    }
+    char* text = new char[static_cast<size_t>(size) + 1];
+    faasmGetInput(BYTES(text), size);
+    text[size] = '\0';
+    return text;
+}
+
+/* The input as an integer: a decimal number as text or, failing that, the four bytes of an int;
+ * else `fallback`. Four digits are a text. */
+inline int getIntInput(int fallback)
+{
+    const std::string text = getStringInput(std::string());
+    char* end = nullptr;
+    const long value = std::strtol(text.c_str(), &end, 10);
+    const bool number = end != text.c_str() && *end == '\0';
+    if (number && end == text.c_str() + text.size()) {
+        return static_cast<int>(value);
+    }
+    return text.size() == sizeof(int) ? getTypedInput<int>(fallback) : fallback;
+}
+
 /* Sets the output to the characters of a string, without a NUL. */
 inline void setStringOutput(const std::string& text)
 {
     faasmSetOutput(text.data(), static_cast<long>(text.size()));
 }
 
-/* Integers separated by spaces, commas or other text. The caller frees the array with delete[]. */
-inline int* parseStringToIntArray(const std::string& text, int expected)
+inline void setStringOutput(const char* text)
+{
+    faasmSetOutput(text, static_cast<long>(std::strlen(text)));
+}
+
+/* Integers separated by spaces, commas or other text: the first `expected`, zeros where there are
+ * fewer. The caller frees the array with delete[]. */
+inline int* parseStringToIntArray(const char* text, int expected)
 {
     int* values = new int[static_cast<size_t>(expected > 0 ? expected : 1)]();
-    const char* at = text.c_str();
+    const char* at = text;
     int found = 0;
     while (*at != '\0' && found < expected) {
         char* end = nullptr;
@@ -57,6 +91,11 @@ inline int* parseStringToIntArray(const std::string& text, int expected)
         at = end;
     }
     return values;
+}
+
+inline int* parseStringToIntArray(const std::string& text, int expected)
+{
+    return parseStringToIntArray(text.c_str(), expected);
 }
 
 } // namespace faasm
