@@ -7,6 +7,8 @@
 #ifndef FAASM_COMPAT_H
 #define FAASM_COMPAT_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
