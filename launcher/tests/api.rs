@@ -47,6 +47,18 @@ guests! {
     text: input_files_printing_and_time,
 }
 
+/// Those that ask for nothing which native programs do without: directories of the guest, the module
+/// itself under another name.
+#[test]
+fn guests_as_native_programs() {
+    for name in ["counter", "locals", "matrix", "pointers", "random", "sgd", "sparse", "state"] {
+        let dir = tempfile::tempdir().unwrap();
+        common::copy_sources(&tests(), dir.path());
+        let source = dir.path().join(format!("{name}.cpp"));
+        assert!(common::try_native(&source, dir.path()), "no run line");
+    }
+}
+
 #[test]
 fn every_header_in_two_translation_units() {
     let dir = tempfile::tempdir().unwrap();

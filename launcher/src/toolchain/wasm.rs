@@ -1,0 +1,175 @@
+//! Guests as WebAssembly modules: whichever compiler is installed, with our flags.
+//!
+//! The user's arguments come after ours, so that theirs win; only libraries come last, where
+//! linkers want them. `-mrelaxed-simd` lets the compiler use instructions whose last bit depends on
+//! the machine (a fused or an unfused multiply-add): who needs the same bits everywhere passes
+//! `-mno-relaxed-simd`. Without `-matomics` the compiler makes plain loads and stores of atomics,
+//! and calls that share a window lose updates.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+
+use super::find::{Toolchain, find, which};
+use super::options::{Options, links};
+use super::{Language, ToolchainError, eigen, embedded};
+
+const TARGET: &str = "wasm32-wasi";
+const EMULATIONS: [&str; 4] = ["mman", "signal", "process-clocks", "getpid"];
+/// What Faasm defines for its guests; programs ask for it.
+const DEFINE: &str = "-D__faasm";
+/// The stack lies below the data, so that an overflow traps.
+const STACK_FIRST: &str = "-Wl,--stack-first";
+
+/// Compiles with the first toolchain found.
+///
+/// # Errors
+/// [`ToolchainError`] when there is none or it cannot be started; what the compiler itself says
+/// goes to stderr and shows in the status.
+pub(super) fn run(language: Language, options: &Options) -> Result<ExitStatus, ToolchainError> {
+    let toolchain = find(language)?;
+    let eigen = eigen::find()?;
+    let sources = embedded::sources(eigen.as_deref())?;
+    let line = command_line(&toolchain, language, &sources, eigen.as_deref(), options);
+    let failed = |source| ToolchainError::Run { program: line[0].display().to_string(), source };
+    let program = which(&line[0]).unwrap_or_else(|| PathBuf::from(&line[0]));
+    let mut command = Command::new(program);
+    command.args(&line[1..]);
+    if let Some(dir) = own_directory(&toolchain, &line[0]) {
+        command.env("PATH", dir);
+    }
+    command.status().map_err(failed)
+}
+
+/// A PATH for the system's clang: only its own directory. There it finds no `wasm-opt`, which it
+/// would run after linking and which, in the versions that distributions ship, stops at relaxed
+/// SIMD instructions. The linker is named by its whole path instead.
+fn own_directory(toolchain: &Toolchain, clang: &OsStr) -> Option<PathBuf> {
+    if !matches!(toolchain, Toolchain::Clang { .. }) {
+        return None;
+    }
+    Some(which(clang)?.canonicalize().ok()?.parent()?.to_owned())
+}
+
+/// The compiler, its target, and where its headers and libraries are.
+fn compiler(toolchain: &Toolchain, language: Language) -> Vec<OsString> {
+    let cxx = language == Language::Cxx;
+    match toolchain {
+        Toolchain::Named(path) => vec![path.into()],
+        Toolchain::WasiSdk(sdk) => {
+            let name = if cxx { "bin/clang++" } else { "bin/clang" };
+            vec![sdk.join(name).into(), format!("--target={TARGET}").into()]
+        }
+        Toolchain::Clang { suffix, sysroot, .. } => {
+            let name = if cxx { "clang++" } else { "clang" };
+            let root = format!("--sysroot={}", sysroot.display());
+            vec![format!("{name}{suffix}").into(), format!("--target={TARGET}").into(), root.into()]
+        }
+        Toolchain::Zig(way) => {
+            let mut line: Vec<OsString> = way.iter().map(OsString::from).collect();
+            line.extend([if cxx { "c++" } else { "cc" }, "-target", TARGET].map(OsString::from));
+            line
+        }
+    }
+}
+
+/// The whole command: compiler, our flags, the user's arguments, libraries.
+fn command_line(
+    toolchain: &Toolchain,
+    language: Language,
+    sources: &Path,
+    eigen: Option<&Path>,
+    options: &Options,
+) -> Vec<OsString> {
+    let mut line = compiler(toolchain, language);
+    let features = ["-O3", "-msimd128", "-mrelaxed-simd", "-mbulk-memory", "-matomics"];
+    line.extend(features.map(OsString::from));
+    line.push(DEFINE.into());
+    if language == Language::Cxx {
+        // The system's C++ library for WASI is built without exceptions.
+        line.push("-fno-exceptions".into());
+    }
+    for name in EMULATIONS {
+        let name = name.to_uppercase().replace('-', "_");
+        line.push(format!("-D_WASI_EMULATED_{name}").into());
+    }
+    line.extend(["-isystem".into(), sources.join("include").into()]);
+    if let Some(eigen) = eigen {
+        // Only this directory: beside it are native headers.
+        line.extend(["-isystem".into(), eigen.into()]);
+    }
+    let links = links(&options.args);
+    if links {
+        line.extend(link_options(toolchain, options.stack));
+    }
+    line.extend(options.args.iter().cloned());
+    if links {
+        if !matches!(toolchain, Toolchain::Zig(_)) {
+            // zig's libc does without a main.
+            line.extend(["-x", "assembler"].map(OsString::from));
+            line.push(sources.join(embedded::NO_MAIN).into());
+        }
+        // Libraries come after the objects that need them.
+        line.extend(EMULATIONS.map(|name| format!("-lwasi-emulated-{name}").into()));
+    }
+    line
+}
+
+fn link_options(toolchain: &Toolchain, stack: usize) -> Vec<OsString> {
+    let mut line = vec![OsString::from(format!("-Wl,-z,stack-size={stack}"))];
+    match toolchain {
+        // zig puts the stack first by itself and refuses to be told so.
+        Toolchain::Zig(_) => {}
+        Toolchain::Clang { linker, .. } => {
+            line.extend([STACK_FIRST.into(), format!("-fuse-ld={}", linker.display()).into()]);
+        }
+        _ => line.push(STACK_FIRST.into()),
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(toolchain: &Toolchain, language: Language, args: &[&str]) -> String {
+        let args: Vec<_> = args.iter().map(OsString::from).collect();
+        let options = crate::toolchain::options::parse(&args).unwrap();
+        let eigen = Some(Path::new("/lib/eigen3"));
+        let line = command_line(toolchain, language, Path::new("/src"), eigen, &options);
+        line.iter().map(|arg| arg.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn users_arguments_come_after_ours_and_before_libraries() {
+        let (suffix, linker) = ("-19".into(), "/bin/wasm-ld-19".into());
+        let clang = Toolchain::Clang { suffix, sysroot: "/usr".into(), linker };
+        let line = line(&clang, Language::C, &["-O1", "-o", "x.wasm", "x.c"]);
+        assert!(line.starts_with("clang-19 --target=wasm32-wasi --sysroot=/usr -O3 "), "{line}");
+        let (ours, rest) = line.split_once(" -O1 -o x.wasm x.c ").expect(&line);
+        assert!(ours.contains(" -matomics "), "{line}");
+        let headers = " -isystem /src/include -isystem /lib/eigen3 -Wl,-z,stack-size=";
+        assert!(ours.contains(headers), "{line}");
+        assert!(ours.ends_with(" -fuse-ld=/bin/wasm-ld-19"), "{line}");
+        assert!(
+            rest.starts_with("-x assembler /src/include/faasm/no_main.s -lwasi-emulated-"),
+            "{line}"
+        );
+    }
+
+    #[test]
+    fn zig_places_the_stack_itself() {
+        let line = line(&Toolchain::Zig(vec!["zig".into()]), Language::C, &["x.c"]);
+        assert!(line.contains("stack-size=1048576") && !line.contains("stack-first"), "{line}");
+        assert!(!line.contains("no_main"), "{line}");
+    }
+
+    #[test]
+    fn compiling_without_linking_has_no_link_flags() {
+        let zig = Toolchain::Zig(vec!["python3".into(), "-m".into(), "ziglang".into()]);
+        let line = line(&zig, Language::Cxx, &["-c", "x.cpp"]);
+        assert!(line.starts_with("python3 -m ziglang c++ -target wasm32-wasi -O3 "), "{line}");
+        assert!(!line.contains("-lwasi") && !line.contains("-Wl"), "{line}");
+        assert!(line.contains("-fno-exceptions"), "{line}");
+    }
+}
