@@ -236,7 +236,11 @@ inline double calculateSquaredError(const MatrixXd& prediction, const MatrixXd& 
 inline double calculateHingeError(const MatrixXd& prediction, const MatrixXd& actual)
 {
     expectSameShape("calculateHingeError", prediction, actual);
-    return (1.0 - prediction.array() * actual.array()).max(0.0).sum();
+    double sum = 0;
+    for (Index i = 0; i < prediction.size(); i++) {
+        sum += std::max(0.0, 1.0 - prediction.data()[i] * actual.data()[i]);
+    }
+    return sum;
 }
 
 /* 0 for empty matrices. */
