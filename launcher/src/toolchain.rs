@@ -9,7 +9,8 @@
 //! want them. `-mrelaxed-simd` lets the compiler use instructions whose last bit depends on the
 //! machine (a fused or an unfused multiply-add): who needs the same bits everywhere passes
 //! `-mno-relaxed-simd`. Without `-matomics` the compiler makes plain loads and stores of atomics, and
-//! calls that share a window lose updates.
+//! calls that share a window lose updates. With it thread-local variables are no longer made plain ones
+//! by the compiler: see `libc/__errno.h` and `tls_base.s`.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -67,6 +68,12 @@ const STACK_FIRST: &str = "-Wl,--stack-first";
 /// Stands in for main where a module has none.
 const NO_MAIN: &str = "no_main.s";
 
+/// Our replacements of headers of libc.
+const LIBC: &str = "libc";
+/// Corrects the addresses of thread-local variables, for linkers before this version.
+const TLS_BASE: &str = "tls_base.s";
+const TLS_CORRECT: u32 = 20;
+
 /// What Faasm defines for its guests; programs ask for it.
 const DEFINE: &str = "-D__faasm";
 
@@ -81,7 +88,7 @@ macro_rules! headers {
     };
 }
 
-const HEADERS: [(&str, &str); 25] = headers![
+const HEADERS: [(&str, &str); 27] = headers![
     "array.h",
     "checked.h",
     "compare.h",
@@ -93,6 +100,7 @@ const HEADERS: [(&str, &str); 25] = headers![
     "func.h",
     "host_interface.h",
     "input.h",
+    "libc/__errno.h",
     "matrix.h",
     "matrix_dense.h",
     "matrix_sparse.h",
@@ -106,6 +114,7 @@ const HEADERS: [(&str, &str); 25] = headers![
     "sgd_update.h",
     "state.h",
     "time.h",
+    "tls_base.s",
     "write_state_from_file.h",
 ];
 
@@ -118,7 +127,8 @@ pub fn run(language: Language, args: &[OsString]) -> Result<ExitStatus, Toolchai
     let toolchain = find(language)?;
     let eigen = eigen()?;
     let include = headers(eigen.as_deref())?;
-    let line = command_line(&toolchain, language, &include, eigen.as_deref(), args);
+    let support = Support { include, eigen, tls_base: needs_tls_base(&toolchain) };
+    let line = command_line(&toolchain, language, &support, args);
     let failed = |source| ToolchainError::Run { program: line[0].display().to_string(), source };
     let program = which(&line[0]).unwrap_or_else(|| PathBuf::from(&line[0]));
     let mut command = Command::new(program);
@@ -154,6 +164,33 @@ fn eigen() -> Result<Option<PathBuf>, ToolchainError> {
         };
     }
     Ok(EIGEN.iter().map(PathBuf::from).find(|path| path.join(EIGEN_HEADER).is_file()))
+}
+
+/// What of ours takes part in a compilation.
+struct Support {
+    include: PathBuf,
+    eigen: Option<PathBuf>,
+    tls_base: bool,
+}
+
+/// Whether the linker is one that gets the addresses of thread-local variables wrong. A compiler named
+/// by the user links with a linker of its own version.
+fn needs_tls_base(toolchain: &Toolchain) -> bool {
+    let program = match toolchain {
+        Toolchain::Named(path) => path.clone(),
+        Toolchain::WasiSdk(sdk) => sdk.join("bin/wasm-ld"),
+        Toolchain::Clang { linker, .. } => linker.clone(),
+        Toolchain::Zig(_) => return false,
+    };
+    let said = Command::new(program).arg("--version").stderr(Stdio::null()).output();
+    said.is_ok_and(|out| {
+        version(&String::from_utf8_lossy(&out.stdout)).is_some_and(|version| version < TLS_CORRECT)
+    })
+}
+
+/// The first number with a point after it: 19 of `Debian LLD 19.1.7`.
+fn version(said: &str) -> Option<u32> {
+    said.split_whitespace().find_map(|word| word.split_once('.')?.0.parse().ok())
 }
 
 /// Looks for a toolchain: what the user names, wasi-sdk, clang with wasi-libc, zig.
@@ -217,8 +254,7 @@ fn works(program: impl AsRef<OsStr>, args: &[&str]) -> std::io::Result<()> {
 fn command_line(
     toolchain: &Toolchain,
     language: Language,
-    include: &Path,
-    eigen: Option<&Path>,
+    support: &Support,
     args: &[OsString],
 ) -> Vec<OsString> {
     let cxx = language == Language::Cxx;
@@ -250,8 +286,13 @@ fn command_line(
         let name = name.to_uppercase().replace('-', "_");
         line.push(format!("-D_WASI_EMULATED_{name}").into());
     }
-    line.extend(["-isystem".into(), include.into()]);
-    if let Some(eigen) = eigen {
+    let faasm = support.include.join("faasm");
+    if !matches!(toolchain, Toolchain::Zig(_)) {
+        // zig compiles its libc with our flags, so it needs no correction.
+        line.extend(["-isystem".into(), faasm.join(LIBC).into()]);
+    }
+    line.extend(["-isystem".into(), support.include.clone().into()]);
+    if let Some(eigen) = &support.eigen {
         // Only this directory: beside it are native headers.
         line.extend(["-isystem".into(), eigen.into()]);
     }
@@ -263,8 +304,8 @@ fn command_line(
     if links {
         if !matches!(toolchain, Toolchain::Zig(_)) {
             // zig's libc does without a main.
-            let no_main = include.join("faasm").join(NO_MAIN);
-            line.extend(["-x".into(), "assembler".into(), no_main.into()]);
+            line.extend(["-x".into(), "assembler".into(), faasm.join(NO_MAIN).into()]);
+            line.extend(support.tls_base.then(|| faasm.join(TLS_BASE).into()));
         }
         // Libraries come after the objects that need them.
         line.extend(EMULATIONS.map(|name| format!("-lwasi-emulated-{name}").into()));
@@ -325,7 +366,9 @@ fn headers(eigen: Option<&Path>) -> Result<PathBuf, ToolchainError> {
     let faasm = fresh.path().join("faasm");
     std::fs::create_dir(&faasm).map_err(failed)?;
     for (name, text) in HEADERS {
-        std::fs::write(faasm.join(name), text).map_err(failed)?;
+        let file = faasm.join(name);
+        std::fs::create_dir_all(file.parent().unwrap_or(&faasm)).map_err(failed)?;
+        std::fs::write(file, text).map_err(failed)?;
     }
     if let Some(eigen) = eigen {
         std::os::unix::fs::symlink(eigen, fresh.path().join("eigen3")).map_err(failed)?;
@@ -345,8 +388,9 @@ mod tests {
 
     fn line(toolchain: &Toolchain, language: Language, args: &[&str]) -> String {
         let args: Vec<_> = args.iter().map(OsString::from).collect();
-        let eigen = Some(Path::new("/lib/eigen3"));
-        let line = command_line(toolchain, language, Path::new("/inc"), eigen, &args);
+        let eigen = Some("/lib/eigen3".into());
+        let support = Support { include: "/inc".into(), eigen, tls_base: true };
+        let line = command_line(toolchain, language, &support, &args);
         line.iter().map(|arg| arg.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
     }
 
@@ -358,17 +402,28 @@ mod tests {
         assert!(line.starts_with("clang-19 --target=wasm32-wasi --sysroot=/usr -O3 "), "{line}");
         let (ours, rest) = line.split_once(" -O1 -o x.wasm x.c ").expect(&line);
         assert!(ours.contains(" -matomics "), "{line}");
-        let headers = " -isystem /inc -isystem /lib/eigen3 -Wl,-z,stack-size=";
+        let headers =
+            " -isystem /inc/faasm/libc -isystem /inc -isystem /lib/eigen3 -Wl,-z,stack-size=";
         assert!(ours.contains(headers), "{line}");
         assert!(ours.ends_with(" -fuse-ld=/bin/wasm-ld-19"), "{line}");
-        assert!(rest.starts_with("-x assembler /inc/faasm/no_main.s -lwasi-emulated-"), "{line}");
+        let ours = "-x assembler /inc/faasm/no_main.s /inc/faasm/tls_base.s -lwasi-emulated-";
+        assert!(rest.starts_with(ours), "{line}");
     }
 
     #[test]
     fn zig_places_the_stack_itself() {
         let line = line(&Toolchain::Zig(vec!["zig".into()]), Language::C, &["x.c"]);
         assert!(line.contains("stack-size") && !line.contains("stack-first"), "{line}");
-        assert!(!line.contains("no_main"), "{line}");
+        assert!(!line.contains("no_main") && !line.contains("tls_base"), "{line}");
+        assert!(!line.contains("faasm/libc"), "{line}");
+    }
+
+    #[test]
+    fn versions_of_linkers_and_compilers() {
+        assert_eq!(version("Debian LLD 19.1.7\n"), Some(19));
+        assert_eq!(version("LLD 22.1.8 (compatible with GNU linkers)"), Some(22));
+        assert_eq!(version("Debian clang version 19.1.7 (3~deb12u1)\nTarget: wasm32"), Some(19));
+        assert_eq!(version("no number"), None);
     }
 
     #[test]
@@ -389,11 +444,17 @@ mod tests {
 
     #[test]
     fn every_header_in_the_tree_is_embedded() {
-        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../guest-lib/include/faasm");
-        let mut names: Vec<_> = std::fs::read_dir(dir)
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../guest-lib/include/faasm");
+        let mut names = Vec::new();
+        for dir in ["", LIBC] {
+            for entry in std::fs::read_dir(root.join(dir)).unwrap() {
+                let entry = entry.unwrap();
+                if entry.path().is_file() {
+                    let name = Path::new(dir).join(entry.file_name());
+                    names.push(name.into_os_string().into_string().unwrap());
+                }
+            }
+        }
         names.sort();
         assert_eq!(names, HEADERS.map(|(name, _)| name));
     }

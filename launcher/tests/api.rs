@@ -37,6 +37,7 @@ macro_rules! guests {
 
 guests! {
     counter: no_increment_of_a_counter_is_lost,
+    locals: thread_local_variables_and_errno,
     matrix: dense_matrices_in_state,
     pointers: entries_by_their_address,
     pool: pools_await_every_call,
