@@ -37,6 +37,7 @@ macro_rules! guests {
 
 guests! {
     counter: no_increment_of_a_counter_is_lost,
+    locals: thread_local_variables_and_errno,
     matrix: dense_matrices_in_state,
     pointers: entries_by_their_address,
     pool: pools_await_every_call,
@@ -51,7 +52,7 @@ guests! {
 /// itself under another name.
 #[test]
 fn guests_as_native_programs() {
-    for name in ["counter", "locals", "matrix", "pointers", "random", "sgd", "sparse", "state"] {
+    for name in ["counter", "matrix", "pointers", "random", "sgd", "sparse", "state"] {
         let dir = tempfile::tempdir().unwrap();
         common::copy_sources(&tests(), dir.path());
         let source = dir.path().join(format!("{name}.cpp"));

@@ -26,6 +26,10 @@ macro_rules! embed {
 
 /// Stands in for main where a module has none.
 pub(super) const NO_MAIN: &str = "include/faasm/no_main.s";
+/// Corrects the addresses of thread-local variables, for linkers that get them wrong.
+pub(super) const TLS_BASE: &str = "include/faasm/tls_base.s";
+/// Our replacements of headers of libc.
+pub(super) const LIBC: &str = "include/faasm/libc";
 /// The host for native builds; includes the other files beside it.
 pub(super) const NATIVE: &str = "native/mobula_native.c";
 
@@ -42,6 +46,7 @@ const FILES: &[(&str, &str)] = &embed![
     "include/faasm/func.h",
     "include/faasm/host_interface.h",
     "include/faasm/input.h",
+    "include/faasm/libc/__errno.h",
     "include/faasm/matrix.h",
     "include/faasm/matrix_dense.h",
     "include/faasm/matrix_sparse.h",
@@ -55,6 +60,7 @@ const FILES: &[(&str, &str)] = &embed![
     "include/faasm/sgd_update.h",
     "include/faasm/state.h",
     "include/faasm/time.h",
+    "include/faasm/tls_base.s",
     "include/faasm/write_state_from_file.h",
     "native/base.h",
     "native/calls.h",

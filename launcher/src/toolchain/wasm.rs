@@ -4,11 +4,12 @@
 //! linkers want them. `-mrelaxed-simd` lets the compiler use instructions whose last bit depends on
 //! the machine (a fused or an unfused multiply-add): who needs the same bits everywhere passes
 //! `-mno-relaxed-simd`. Without `-matomics` the compiler makes plain loads and stores of atomics,
-//! and calls that share a window lose updates.
+//! and calls that share a window lose updates. With it thread-local variables are no longer made
+//! plain ones by the compiler: see `libc/__errno.h` and `tls_base.s`.
 
 use std::ffi::{OsStr, OsString};
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::path::PathBuf;
+use std::process::{Command, ExitStatus, Stdio};
 
 use super::find::{Toolchain, find, which};
 use super::options::{Options, links};
@@ -16,6 +17,8 @@ use super::{Language, ToolchainError, eigen, embedded};
 
 const TARGET: &str = "wasm32-wasi";
 const EMULATIONS: [&str; 4] = ["mman", "signal", "process-clocks", "getpid"];
+/// From this version on the linker gets the addresses of thread-local variables right.
+const TLS_CORRECT: u32 = 20;
 /// What Faasm defines for its guests; programs ask for it.
 const DEFINE: &str = "-D__faasm";
 /// The stack lies below the data, so that an overflow traps.
@@ -30,7 +33,8 @@ pub(super) fn run(language: Language, options: &Options) -> Result<ExitStatus, T
     let toolchain = find(language)?;
     let eigen = eigen::find()?;
     let sources = embedded::sources(eigen.as_deref())?;
-    let line = command_line(&toolchain, language, &sources, eigen.as_deref(), options);
+    let support = Support { sources, eigen, tls_base: needs_tls_base(&toolchain) };
+    let line = command_line(&toolchain, language, &support, options);
     let failed = |source| ToolchainError::Run { program: line[0].display().to_string(), source };
     let program = which(&line[0]).unwrap_or_else(|| PathBuf::from(&line[0]));
     let mut command = Command::new(program);
@@ -39,6 +43,33 @@ pub(super) fn run(language: Language, options: &Options) -> Result<ExitStatus, T
         command.env("PATH", dir);
     }
     command.status().map_err(failed)
+}
+
+/// What of ours takes part in a compilation.
+struct Support {
+    sources: PathBuf,
+    eigen: Option<PathBuf>,
+    tls_base: bool,
+}
+
+/// Whether the linker is one that gets the addresses of thread-local variables wrong. A compiler
+/// named by the user links with a linker of its own version.
+fn needs_tls_base(toolchain: &Toolchain) -> bool {
+    let program = match toolchain {
+        Toolchain::Named(path) => path.clone(),
+        Toolchain::WasiSdk(sdk) => sdk.join("bin/wasm-ld"),
+        Toolchain::Clang { linker, .. } => linker.clone(),
+        Toolchain::Zig(_) => return false,
+    };
+    let said = Command::new(program).arg("--version").stderr(Stdio::null()).output();
+    said.is_ok_and(|out| {
+        version(&String::from_utf8_lossy(&out.stdout)).is_some_and(|version| version < TLS_CORRECT)
+    })
+}
+
+/// The first number with a point after it: 19 of `Debian LLD 19.1.7`.
+fn version(said: &str) -> Option<u32> {
+    said.split_whitespace().find_map(|word| word.split_once('.')?.0.parse().ok())
 }
 
 /// A PATH for the system's clang: only its own directory. There it finds no `wasm-opt`, which it
@@ -77,8 +108,7 @@ fn compiler(toolchain: &Toolchain, language: Language) -> Vec<OsString> {
 fn command_line(
     toolchain: &Toolchain,
     language: Language,
-    sources: &Path,
-    eigen: Option<&Path>,
+    support: &Support,
     options: &Options,
 ) -> Vec<OsString> {
     let mut line = compiler(toolchain, language);
@@ -93,8 +123,13 @@ fn command_line(
         let name = name.to_uppercase().replace('-', "_");
         line.push(format!("-D_WASI_EMULATED_{name}").into());
     }
+    let sources = &support.sources;
+    if !matches!(toolchain, Toolchain::Zig(_)) {
+        // zig compiles its libc with our flags, so it needs no correction.
+        line.extend(["-isystem".into(), sources.join(embedded::LIBC).into()]);
+    }
     line.extend(["-isystem".into(), sources.join("include").into()]);
-    if let Some(eigen) = eigen {
+    if let Some(eigen) = &support.eigen {
         // Only this directory: beside it are native headers.
         line.extend(["-isystem".into(), eigen.into()]);
     }
@@ -108,6 +143,7 @@ fn command_line(
             // zig's libc does without a main.
             line.extend(["-x", "assembler"].map(OsString::from));
             line.push(sources.join(embedded::NO_MAIN).into());
+            line.extend(support.tls_base.then(|| sources.join(embedded::TLS_BASE).into()));
         }
         // Libraries come after the objects that need them.
         line.extend(EMULATIONS.map(|name| format!("-lwasi-emulated-{name}").into()));
@@ -135,8 +171,9 @@ mod tests {
     fn line(toolchain: &Toolchain, language: Language, args: &[&str]) -> String {
         let args: Vec<_> = args.iter().map(OsString::from).collect();
         let options = crate::toolchain::options::parse(&args).unwrap();
-        let eigen = Some(Path::new("/lib/eigen3"));
-        let line = command_line(toolchain, language, Path::new("/src"), eigen, &options);
+        let eigen = Some("/lib/eigen3".into());
+        let support = Support { sources: "/src".into(), eigen, tls_base: true };
+        let line = command_line(toolchain, language, &support, &options);
         line.iter().map(|arg| arg.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
     }
 
@@ -148,20 +185,28 @@ mod tests {
         assert!(line.starts_with("clang-19 --target=wasm32-wasi --sysroot=/usr -O3 "), "{line}");
         let (ours, rest) = line.split_once(" -O1 -o x.wasm x.c ").expect(&line);
         assert!(ours.contains(" -matomics "), "{line}");
-        let headers = " -isystem /src/include -isystem /lib/eigen3 -Wl,-z,stack-size=";
+        let headers = " -isystem /src/include/faasm/libc -isystem /src/include -isystem /lib/eigen3 -Wl,-z,stack-size=";
         assert!(ours.contains(headers), "{line}");
         assert!(ours.ends_with(" -fuse-ld=/bin/wasm-ld-19"), "{line}");
-        assert!(
-            rest.starts_with("-x assembler /src/include/faasm/no_main.s -lwasi-emulated-"),
-            "{line}"
-        );
+        let ours =
+            "-x assembler /src/include/faasm/no_main.s /src/include/faasm/tls_base.s -lwasi-";
+        assert!(rest.starts_with(ours), "{line}");
     }
 
     #[test]
     fn zig_places_the_stack_itself() {
         let line = line(&Toolchain::Zig(vec!["zig".into()]), Language::C, &["x.c"]);
         assert!(line.contains("stack-size=1048576") && !line.contains("stack-first"), "{line}");
-        assert!(!line.contains("no_main"), "{line}");
+        assert!(!line.contains("no_main") && !line.contains("tls_base"), "{line}");
+        assert!(!line.contains("faasm/libc"), "{line}");
+    }
+
+    #[test]
+    fn versions_of_linkers_and_compilers() {
+        assert_eq!(version("Debian LLD 19.1.7\n"), Some(19));
+        assert_eq!(version("LLD 22.1.8 (compatible with GNU linkers)"), Some(22));
+        assert_eq!(version("Debian clang version 19.1.7 (3~deb12u1)\nTarget: wasm32"), Some(19));
+        assert_eq!(version("no number"), None);
     }
 
     #[test]
