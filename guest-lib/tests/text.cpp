@@ -41,6 +41,12 @@ static void inputs()
 {
     const char* text = faasm::getStringInput("");
     CHECK(strcmp(text, "7, -3 x12") == 0);
+    CHECK("<" + faasm::getStringInput("none") + ">" == "<7, -3 x12>");
+    const std::string copied = faasm::getStringInput("none");
+    CHECK(copied == text && strlen(faasm::getStringInput("")) == 9);
+    int* first = faasm::parseStringToIntArray(faasm::getStringInput(""), 1);
+    CHECK(first[0] == 7);
+    delete[] first;
     CHECK(faasm::getStringInput(std::string("x")) == text);
     int* numbers = faasm::parseStringToIntArray(text, 4);
     CHECK(numbers[0] == 7 && numbers[1] == -3 && numbers[2] == 12 && numbers[3] == 0);

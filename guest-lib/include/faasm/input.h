@@ -23,28 +23,34 @@ T getTypedInput(T fallback)
     return value;
 }
 
-/* The input as a string, or `fallback` when there is none. */
-inline std::string getStringInput(const std::string& fallback)
+/* A string that a `const char*` can be made of as well, which is what Faasm's function gives. */
+class InputText : public std::string
 {
-    long size = faasmGetInputSize();
-    if (size <= 0) {
-        return fallback;
-    }
-    std::string text(static_cast<size_t>(size), '\0');
-    faasmGetInput(BYTES(&text[0]), size);
-    return text;
-}
+  public:
+    using std::string::string;
 
-/* The same with a NUL after it: the caller's, to free with delete[]; or `fallback` itself. */
-inline const char* getStringInput(const char* fallback)
+    InputText(const std::string& text)
+      : std::string(text)
+    {}
+
+    /* A copy that outlives this. It is the caller's, to free with delete[]. */
+    operator const char*() const
+    {
+        char* copy = new char[size() + 1];
+        std::memcpy(copy, c_str(), size() + 1);
+        return copy;
+    }
+};
+
+/* The input as a string, or `fallback` when there is none. */
+inline InputText getStringInput(const std::string& fallback)
 {
     const long size = faasmGetInputSize();
     if (size <= 0) {
         return fallback;
     }
-    char* text = new char[static_cast<size_t>(size) + 1];
-    faasmGetInput(BYTES(text), size);
-    text[size] = '\0';
+    InputText text(static_cast<size_t>(size), '\0');
+    faasmGetInput(BYTES(&text[0]), size);
     return text;
 }
 
