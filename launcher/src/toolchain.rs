@@ -8,9 +8,9 @@
 //! The user's arguments come after ours, so that theirs win; only libraries come last, where linkers
 //! want them. `-mrelaxed-simd` lets the compiler use instructions whose last bit depends on the
 //! machine (a fused or an unfused multiply-add): who needs the same bits everywhere passes
-//! `-mno-relaxed-simd`. Without `-matomics` the compiler makes plain loads and stores of atomics, and
-//! calls that share a window lose updates. With it thread-local variables are no longer made plain ones
-//! by the compiler: see `libc/__errno.h` and `tls_base.s`.
+//! `-mno-relaxed-simd`. Without `-matomics` the compiler makes plain loads and stores of atomics,
+//! and calls that share a window lose updates. With it thread-local variables are no longer made
+//! plain ones by the compiler: see `libc/__errno.h` and `tls_base.s`.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -173,8 +173,8 @@ struct Support {
     tls_base: bool,
 }
 
-/// Whether the linker is one that gets the addresses of thread-local variables wrong. A compiler named
-/// by the user links with a linker of its own version.
+/// Whether the linker is one that gets the addresses of thread-local variables wrong. A compiler
+/// named by the user links with a linker of its own version.
 fn needs_tls_base(toolchain: &Toolchain) -> bool {
     let program = match toolchain {
         Toolchain::Named(path) => path.clone(),
@@ -346,8 +346,8 @@ fn link_options(toolchain: &Toolchain) -> Vec<OsString> {
     }
 }
 
-/// Writes the embedded headers below the user's cache, once for each version of them, and beside them
-/// a link to Eigen, which programs written for Faasm include as `eigen3/Eigen/Core`.
+/// Writes the embedded headers below the user's cache, once for each version of them, and beside
+/// them a link to Eigen, which programs written for Faasm include as `eigen3/Eigen/Core`.
 fn headers(eigen: Option<&Path>) -> Result<PathBuf, ToolchainError> {
     let mut hasher = blake3::Hasher::new();
     hasher.update(eigen.map_or(&[], |path| path.as_os_str().as_encoded_bytes()));
