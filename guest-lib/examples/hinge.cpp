@@ -1,6 +1,6 @@
 // A support vector machine by HOGWILD SGD, with faasm/sgd.h: examples are the columns of a sparse
-// matrix in state; each call takes a range of them and changes the weights that all calls share; what
-// it changed is pushed by a mask. main runs the epochs and reads the error that the calls appended.
+// matrix in state; each call takes a range of them and changes the weights that all calls share;
+// what it changed is pushed by a mask. main runs the epochs and reads the errors of the calls.
 //
 // compile: mobula c++ -o hinge.wasm hinge.cpp
 // run: mobula run hinge.wasm

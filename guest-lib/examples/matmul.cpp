@@ -1,5 +1,5 @@
-// Matrix multiplication by divide and conquer: a call splits its columns of the product in halves and
-// chains a call for each, until they are few; that call multiplies, between windows.
+// Matrix multiplication by divide and conquer: a call splits its columns of the product in halves
+// and chains a call for each, until they are few; that call multiplies, between windows.
 //
 //              A        x   B [ lo | hi )  =  C [ lo | hi )     windows: all of A, columns of B, C
 //

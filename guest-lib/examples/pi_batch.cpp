@@ -1,5 +1,5 @@
-// Pi by Monte Carlo as it is written for later versions of Faasm: a plain main, an entry that is given
-// by its address, and a batch that is chained and awaited in one step.
+// Pi by Monte Carlo as it is written for later versions of Faasm: a plain main, an entry that is
+// given by its address, and a batch that is chained and awaited in one step.
 //
 // compile: mobula c++ -o pi_batch.wasm pi_batch.cpp
 // run: mobula run pi_batch.wasm --input 8

@@ -43,7 +43,8 @@ FAASM_MAIN_FUNC()
     const unsigned int failed = pool.awaitAll();
     const auto product = faasm::readMatrixFromState("product", 1, COLS, true);
     const MatrixXd expected = vector * matrix;
-    const bool good = failed == 0 && faasm::calculateRootMeanSquaredError(product, expected) < 1e-12;
+    const double error = faasm::calculateRootMeanSquaredError(product, expected);
+    const bool good = failed == 0 && error < 1e-12;
     std::printf("the product is %s\n", good ? "right" : "WRONG");
     return good ? 0 : 1;
 }

@@ -1,5 +1,5 @@
-// Thread-local variables and errno are variables like others, although atomics are on: one of each in
-// every call.
+// Thread-local variables and errno are variables like others, although atomics are on: one of each
+// in every call.
 //
 // compile: mobula c++ -Wall -Wextra -Werror -o locals.wasm locals.cpp
 // run: mobula run locals.wasm

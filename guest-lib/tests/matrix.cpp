@@ -1,4 +1,4 @@
-// matrix.h: dense matrices in and out of state, whole, by element, by column, without copies; errors.
+// matrix.h: dense matrices in and out of state: whole, by element, by column; error measures.
 //
 // compile: mobula c++ -Wall -Wextra -Werror -o matrix.wasm matrix.cpp
 // run: mobula run matrix.wasm --threads 2

@@ -14,7 +14,8 @@
 
 FAASM_FUNC(draw, 1)
 {
-    const int drawn[2] = { faasm::randomInteger(INT_MIN, INT_MAX), faasm::randomInteger(0, 1 << 30) };
+    const int any = faasm::randomInteger(INT_MIN, INT_MAX);
+    const int drawn[2] = { any, faasm::randomInteger(0, 1 << 30) };
     faasmSetOutput(drawn, sizeof drawn);
     return 0;
 }

@@ -70,7 +70,8 @@ FAASM_FUNC(wrong, 1)
 FAASM_FUNC(part, 2)
 {
     const int start = faasm::getTypedInput<int>(0);
-    const auto m = faasm::readSparseMatrixColumnsFromState("s", start, start + 50, start % 100 == 0);
+    const bool whole = start % 100 == 0;
+    const auto m = faasm::readSparseMatrixColumnsFromState("s", start, start + 50, whole);
     const MatrixXd ones = MatrixXd::Ones(1, m.rows());
     const double sum = (ones * m).sum();
     faasmSetOutput(&sum, sizeof sum);

@@ -1,5 +1,5 @@
-//! The guest API for C and C++, by guests that check one header each (`guest-lib/tests`). They say at
-//! their top how they are compiled and run and what comes of it.
+//! The guest API for C and C++, by guests that check one header each (`guest-lib/tests`). They say
+//! at their top how they are compiled and run and what comes of it.
 
 mod common;
 
@@ -67,7 +67,7 @@ fn every_header_in_two_translation_units() {
     assert!(common::try_source(&dir.path().join("main.cpp"), dir.path()), "no run line");
 }
 
-/// Compiles a program that includes matrix.h, with MOBULA_EIGEN set to this; what is said on stderr.
+/// Compiles a program that includes matrix.h, with MOBULA_EIGEN set to this; what stderr says.
 fn with_eigen(path: &Path, options: &[&str]) -> (bool, String) {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("m.cpp"), "#include <faasm/matrix.h>\n").unwrap();

@@ -5,12 +5,12 @@
  *   incrementCounter(key, n, false)      then a push; getCounter reads this host's copy
  *   getCounter(key), initCounter(key)
  *
- *   incrementCounter(key, n)             all calls of the job: the same under the key's global lock,
- *   AtomicInt: +=, get, reset            with a pull before
+ *   incrementCounter(key, n)             all calls of the job: the same under the key's global
+ *   AtomicInt: +=, get, reset            lock, with a pull before
  *
- * On one host the two kinds mix freely. In a job with several hosts use the locked kind throughout, or
- * hold the lock and pull before: the pull of one call replaces what another call of its host has added
- * and not pushed. The unlocked kind takes no lock, so it may be used under one.
+ * On one host the two kinds mix freely. In a job with several hosts use the locked kind throughout,
+ * or hold the lock and pull before: the pull of one call replaces what another call of its host has
+ * added and not pushed. The unlocked kind takes no lock, so it may be used under one.
  *
  * Atomics need -matomics in wasm, which mobula c++ passes. Without it the compiler makes them plain
  * loads and stores, and says nothing.

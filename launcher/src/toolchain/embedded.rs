@@ -90,8 +90,8 @@ fn short(hasher: &blake3::Hasher) -> String {
     hasher.finalize().to_hex()[..16].to_owned()
 }
 
-/// Writes the embedded files below the user's cache, once for each version of them, and beside them a
-/// link to Eigen, which programs written for Faasm include as `eigen3/Eigen/Core`.
+/// Writes the embedded files below the user's cache, once for each version of them, and beside them
+/// a link to Eigen, which programs written for Faasm include as `eigen3/Eigen/Core`.
 ///
 /// # Errors
 /// [`ToolchainError::Write`].

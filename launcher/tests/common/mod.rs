@@ -1,10 +1,10 @@
-//! Guests that say at their top how they are compiled and run and what comes of it, and the trying of
-//! that. The lines are `// NAME: VALUE`:
+//! Guests that say at their top how they are compiled and run and what comes of it, and the trying
+//! of that. The lines are `// NAME: VALUE`:
 //!
 //! ```text
-//! compile   a command; must succeed and say nothing on stderr     run     a command, at most one
-//! expect    a line of stdout, all of them in order;               exit    its exit code
-//!           a `*` at the end stands for any rest                  stderr  occurs somewhere on stderr
+//! compile   a command; must succeed and say nothing on stderr    run     a command, at most one
+//! expect    a line of stdout, all of them in order;              exit    its exit code
+//!           a `*` at the end stands for any rest                 stderr  occurs on stderr
 //! ```
 
 use std::path::{Path, PathBuf};
@@ -72,8 +72,8 @@ fn native_run(line: &str) -> String {
     format!("env {settings}{program}")
 }
 
-/// Runs a line of shell with `mobula` on the path; one that does not end in time is killed. Its output
-/// goes to files, so that no pipe fills up meanwhile.
+/// Runs a line of shell with `mobula` on the path; one that does not end in time is killed. Its
+/// output goes to files, so that no pipe fills up meanwhile.
 pub fn shell(line: &str, dir: &Path) -> Output {
     let bin = Path::new(env!("CARGO_BIN_EXE_mobula")).parent().unwrap();
     let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
@@ -102,8 +102,8 @@ pub fn shell(line: &str, dir: &Path) -> Output {
     Output { status, stdout: read("out"), stderr: read("err") }
 }
 
-/// Copies the sources of a directory, so that outputs lie beside them and not in the tree. Returns the
-/// copies of what can be compiled.
+/// Copies the sources of a directory, so that outputs lie beside them and not in the tree. Returns
+/// the copies of what can be compiled.
 pub fn copy_sources(from: &Path, to: &Path) -> Vec<PathBuf> {
     let mut copies = Vec::new();
     for entry in std::fs::read_dir(from).unwrap() {

@@ -1,8 +1,7 @@
 /* wasi-libc's header of this name, whose place this takes (mobula cc puts this directory first).
  *
- * It declares errno as thread-local and defines it as an ordinary variable, which is the same only as
- * long as the compiler has no atomics and so no threads. Here it is declared as what it is; the label
- * keeps programs free to mention the name.
+ * It declares errno as thread-local and defines it as an ordinary variable, which is the same only
+ * as long as the compiler has no atomics and so no threads. Here it is declared as what it is.
  */
 #ifndef FAASM_LIBC_ERRNO_H
 #define FAASM_LIBC_ERRNO_H
