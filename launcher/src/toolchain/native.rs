@@ -22,13 +22,23 @@ pub(super) fn run(language: Language, options: &Options) -> Result<ExitStatus, T
     let sources = embedded::sources()?;
     let library = if links_program(&options.args) {
         let line = library_line(&words, &sources, &options.args);
-        Some(embedded::object("native", &program, &line, |_| ())?)
+        let library =
+            embedded::Library { name: "native", suffix: "o", program: &program, line, path: None };
+        Some(library.file(only)?)
     } else {
         None
     };
     let line = command_line(&words, &sources, library.as_deref(), &options.args);
     let done = Command::new(&program).args(line).status();
     done.map_err(|source| ToolchainError::Run { program: program.display().to_string(), source })
+}
+
+/// The one object there is: with it, main stays weak and everything is exported.
+fn only(objects: &[(String, Vec<u8>)]) -> Result<Vec<u8>, String> {
+    match objects {
+        [(_, object)] => Ok(object.clone()),
+        _ => Err(format!("it gave {} objects instead of one", objects.len())),
+    }
 }
 
 /// The compiler's file, and further words of the variable that names it.
@@ -44,6 +54,7 @@ fn compiler(language: Language) -> Result<(PathBuf, Vec<OsString>), ToolchainErr
         which(&program)
     };
     let missing = || ToolchainError::NoNative { var, program: program.display().to_string() };
+    let found = found.and_then(|path| std::path::absolute(path).ok());
     Ok((found.ok_or_else(missing)?, words.collect()))
 }
 

@@ -9,6 +9,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 
+use super::archive::archive;
 use super::find::{Toolchain, find, which};
 use super::options::{Options, links};
 use super::{Language, ToolchainError, embedded};
@@ -26,15 +27,39 @@ const STACK_FIRST: &str = "-Wl,--stack-first";
 pub(super) fn run(language: Language, options: &Options) -> Result<ExitStatus, ToolchainError> {
     let toolchain = find(language)?;
     let sources = embedded::sources()?;
-    let line = command_line(&toolchain, language, &sources, options);
+    let posix = if links(&options.args) { Some(posix(&sources)?) } else { None };
+    let line = command_line(&toolchain, language, &sources, posix.as_deref(), options);
     let failed = |source| ToolchainError::Run { program: line[0].display().to_string(), source };
-    let program = which(&line[0]).unwrap_or_else(|| PathBuf::from(&line[0]));
-    let mut command = Command::new(program);
+    let mut command = Command::new(program(&line[0]));
     command.args(&line[1..]);
     if let Some(dir) = own_directory(&toolchain, &line[0]) {
         command.env("PATH", dir);
     }
     command.status().map_err(failed)
+}
+
+fn program(name: &OsStr) -> PathBuf {
+    let found = which(name).unwrap_or_else(|| PathBuf::from(name));
+    std::path::absolute(&found).unwrap_or(found)
+}
+
+/// The library for what WASI's libc leaves out.
+fn posix(sources: &Path) -> Result<PathBuf, ToolchainError> {
+    let toolchain = find(Language::C)?;
+    let mut line = compiler(&toolchain, Language::C);
+    let path = own_directory(&toolchain, &line[0]);
+    let program = program(&line.remove(0));
+    line.extend(["-O2", "-mbulk-memory", "-D_GNU_SOURCE"].map(OsString::from));
+    line.extend(emulations());
+    line.extend(["-I".into(), sources.join(embedded::POSIX_INCLUDE).into(), "-c".into()]);
+    line.extend(embedded::posix_sources(sources).map(OsString::from));
+    embedded::Library { name: "posix", suffix: "a", program: &program, line, path }.file(archive)
+}
+
+/// Definitions that switch on what the libc emulates.
+fn emulations() -> impl Iterator<Item = OsString> {
+    let name = |name: &str| name.to_uppercase().replace('-', "_");
+    EMULATIONS.into_iter().map(move |text| format!("-D_WASI_EMULATED_{}", name(text)).into())
 }
 
 /// A PATH for the system's clang: only its own directory. There it finds no `wasm-opt`, which it
@@ -74,6 +99,7 @@ fn command_line(
     toolchain: &Toolchain,
     language: Language,
     sources: &Path,
+    posix: Option<&Path>,
     options: &Options,
 ) -> Vec<OsString> {
     let mut line = compiler(toolchain, language);
@@ -82,23 +108,32 @@ fn command_line(
         // The system's C++ library for WASI is built without exceptions.
         line.push("-fno-exceptions".into());
     }
-    for name in EMULATIONS {
-        let name = name.to_uppercase().replace('-', "_");
-        line.push(format!("-D_WASI_EMULATED_{name}").into());
-    }
+    line.extend(emulations());
+    let zig = matches!(toolchain, Toolchain::Zig(_));
+    let late = zig || matches!(toolchain, Toolchain::Named(_));
+    let posix_include = sources.join(embedded::POSIX_INCLUDE);
     line.extend(["-isystem".into(), sources.join("include").into()]);
+    if !late {
+        line.extend(["-isystem".into(), posix_include.clone().into()]);
+    }
     let links = links(&options.args);
     if links {
         line.extend(link_options(toolchain, options.stack));
     }
     line.extend(options.args.iter().cloned());
+    if late {
+        // zig, which may be who is named, has its libc's headers before all that is -isystem.
+        line.extend(["-I".into(), posix_include.into()]);
+    }
     if links {
-        if !matches!(toolchain, Toolchain::Zig(_)) {
+        if !zig {
             // zig's libc does without a main.
             line.extend(["-x", "assembler"].map(OsString::from));
             line.push(sources.join(embedded::NO_MAIN).into());
         }
-        // Libraries come after the objects that need them.
+        // Libraries come after the objects that need them; ours before those that it stands for.
+        line.extend(["-x", "none"].map(OsString::from));
+        line.extend(posix.map(OsString::from));
         line.extend(EMULATIONS.map(|name| format!("-lwasi-emulated-{name}").into()));
     }
     line
@@ -124,7 +159,8 @@ mod tests {
     fn line(toolchain: &Toolchain, language: Language, args: &[&str]) -> String {
         let args: Vec<_> = args.iter().map(OsString::from).collect();
         let options = crate::toolchain::options::parse(&args).unwrap();
-        let line = command_line(toolchain, language, Path::new("/src"), &options);
+        let posix = Some(Path::new("/posix.a")).filter(|_| links(&args));
+        let line = command_line(toolchain, language, Path::new("/src"), posix, &options);
         line.iter().map(|arg| arg.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
     }
 
@@ -135,12 +171,10 @@ mod tests {
         let line = line(&clang, Language::C, &["-O1", "-o", "x.wasm", "x.c"]);
         assert!(line.starts_with("clang-19 --target=wasm32-wasi --sysroot=/usr -O3 "), "{line}");
         let (ours, rest) = line.split_once(" -O1 -o x.wasm x.c ").expect(&line);
-        assert!(ours.contains(" -isystem /src/include -Wl,-z,stack-size="), "{line}");
+        assert!(ours.contains(" -isystem /src/posix/include -Wl,-z,stack-size="), "{line}");
         assert!(ours.ends_with(" -fuse-ld=/bin/wasm-ld-19"), "{line}");
-        assert!(
-            rest.starts_with("-x assembler /src/include/faasm/no_main.s -lwasi-emulated-"),
-            "{line}"
-        );
+        let libraries = rest.strip_prefix("-x assembler /src/include/faasm/no_main.s -x none ");
+        assert!(libraries.expect(&line).starts_with("/posix.a -lwasi-emulated-mman "), "{line}");
     }
 
     #[test]
