@@ -1,5 +1,5 @@
-/* The program break: memory of its own, so that the libc's allocator is not disturbed. It can grow as
- * long as nobody else has grown the memory since. */
+/* The program break: memory of its own, so that the libc's allocator is not disturbed. It can grow
+ * as long as nobody else has grown the memory since. */
 #include "posix.h"
 
 #include <stddef.h>

@@ -4,8 +4,8 @@
  *   large ones       new pages of memory, which are zero without being touched; given back ones are
  *                    kept for the next of their size
  *
- * A file is read in when it is mapped: what others write to it later is not seen, and what is stored
- * into the mapping does not reach the file. Protection is not enforced. */
+ * A file is read in when it is mapped: what others write to it later is not seen, and what is
+ * stored into the mapping does not reach the file. Protection is not enforced. */
 #include "posix.h"
 
 #include <stdint.h>
@@ -146,7 +146,7 @@ WEAK void* mmap(void* address, size_t size, int protection UNUSED, int flags, in
     return mapping->base;
 }
 
-/* Takes from the front or the back of a mapping; a hole in the middle stays until all is unmapped. */
+/* Takes from the front or the back of a mapping; a hole stays until all is unmapped. */
 WEAK int munmap(void* address, size_t size)
 {
     char* at = (char*)address;

@@ -2,8 +2,8 @@
  *
  * They answer functions of POSIX that WASI has no way for, so that programs link, and learn at run
  * time from errno what there is not. All are weak: a program's own function of the name, or a later
- * libc's, takes their place. They are members of an archive in front of the libc: what a program does
- * not call is not in it.
+ * libc's, takes their place. They are members of an archive: what a program does not call is not in
+ * it. Where a libc has the function but does less, our header gives ours another symbol.
  *
  *   memory.c    mmap and its relatives
  *   break.c     brk, sbrk

@@ -1,4 +1,4 @@
-/* Sockets: there are none, so an open descriptor is something else. Look-ups of names fail for good. */
+/* Sockets: there are none, so an open descriptor is something else. Look-ups fail for good. */
 #include "posix.h"
 
 #include <arpa/inet.h>

@@ -8,13 +8,14 @@
 //! Written here because no toolchain for WebAssembly is sure to bring an archiver. The index at the
 //! front names every symbol that a member defines; older linkers find members only by it.
 
+use super::embedded::Object;
 use wasmparser::{KnownCustom, Linking, Parser, Payload, SymbolFlags, SymbolInfo};
 
 /// Length of a member's header.
 const HEADER: usize = 60;
 
 /// An archive of objects by their names, or what is wrong with one of them.
-pub(super) fn archive(objects: &[(String, Vec<u8>)]) -> Result<Vec<u8>, String> {
+pub(super) fn archive(objects: &[Object]) -> Result<Vec<u8>, String> {
     let mut names = Vec::new();
     let mut owners = Vec::new();
     for (at, (name, object)) in objects.iter().enumerate() {

@@ -62,6 +62,7 @@ const FILES: &[(&str, &str)] = &embed![
     "posix/include/stdio.h",
     "posix/include/stdlib.h",
     "posix/include/sys/file.h",
+    "posix/include/sys/mman.h",
     "posix/include/sys/random.h",
     "posix/include/sys/resource.h",
     "posix/include/sys/socket.h",
@@ -130,13 +131,16 @@ pub(super) fn sources() -> Result<PathBuf, ToolchainError> {
 pub(super) const POSIX_INCLUDE: &str = "posix/include";
 
 /// The sources of the library for what WASI leaves out.
-pub(super) fn posix_sources(sources: &Path) -> impl Iterator<Item = PathBuf> {
+pub(super) fn posix_sources(sources: &Path) -> Vec<PathBuf> {
     let own = FILES.iter().map(|(name, _)| *name);
     let own = own.filter(|name| name.starts_with("posix/") && name.ends_with(".c"));
-    own.map(|name| sources.join(name)).collect::<Vec<_>>().into_iter()
+    own.map(|name| sources.join(name)).collect()
 }
 
-/// A compilation of embedded sources: `program` with `line` writes objects to where it runs.
+/// A compiled file: its name and its bytes.
+pub(super) type Object = (String, Vec<u8>);
+
+/// A compilation of embedded sources; objects are written to where the program runs.
 #[derive(Debug)]
 pub(super) struct Library<'a> {
     /// How the file is called, without and with its suffix.
@@ -144,6 +148,8 @@ pub(super) struct Library<'a> {
     pub(super) suffix: &'a str,
     pub(super) program: &'a Path,
     pub(super) line: Vec<OsString>,
+    /// One object is compiled of each.
+    pub(super) sources: Vec<PathBuf>,
     /// PATH of the compiler, if it is not ours.
     pub(super) path: Option<PathBuf>,
 }
@@ -156,7 +162,7 @@ impl Library<'_> {
     /// [`ToolchainError::Write`], [`ToolchainError::Run`] or [`ToolchainError::Library`].
     pub(super) fn file(
         &self,
-        pack: fn(&[(String, Vec<u8>)]) -> Result<Vec<u8>, String>,
+        pack: fn(&[Object]) -> Result<Vec<u8>, String>,
     ) -> Result<PathBuf, ToolchainError> {
         let root = cache_root();
         let file = root.join(format!("{}-{}.{}", self.name, short(&self.hash()), self.suffix));
@@ -188,20 +194,23 @@ impl Library<'_> {
         hasher
     }
 
+    /// Source by source: not every compiler takes several at once.
     fn compile(&self, dir: &Path) -> Result<(), ToolchainError> {
-        let mut command = Command::new(self.program);
-        command.args(&self.line).current_dir(dir);
-        if let Some(path) = &self.path {
-            command.env("PATH", path);
+        for source in &self.sources {
+            let mut command = Command::new(self.program);
+            command.args(&self.line).arg("-c").arg(source).current_dir(dir);
+            if let Some(path) = &self.path {
+                command.env("PATH", path);
+            }
+            let said = command.output().map_err(|source| {
+                let program = self.program.display().to_string();
+                ToolchainError::Run { program, source }
+            })?;
+            if !said.status.success() {
+                return Err(self.refused(String::from_utf8_lossy(&said.stderr).into_owned()));
+            }
         }
-        let said = command.output().map_err(|source| {
-            let program = self.program.display().to_string();
-            ToolchainError::Run { program, source }
-        })?;
-        if said.status.success() {
-            return Ok(());
-        }
-        Err(self.refused(String::from_utf8_lossy(&said.stderr).into_owned()))
+        Ok(())
     }
 
     fn refused(&self, said: String) -> ToolchainError {
@@ -211,7 +220,7 @@ impl Library<'_> {
 }
 
 /// The objects in a directory by their names, in order.
-fn read_objects(dir: &Path) -> std::io::Result<Vec<(String, Vec<u8>)>> {
+fn read_objects(dir: &Path) -> std::io::Result<Vec<Object>> {
     let mut objects = Vec::new();
     for entry in std::fs::read_dir(dir)? {
         let path = entry?.path();

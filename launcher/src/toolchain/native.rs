@@ -22,8 +22,14 @@ pub(super) fn run(language: Language, options: &Options) -> Result<ExitStatus, T
     let sources = embedded::sources()?;
     let library = if links_program(&options.args) {
         let line = library_line(&words, &sources, &options.args);
-        let library =
-            embedded::Library { name: "native", suffix: "o", program: &program, line, path: None };
+        let library = embedded::Library {
+            name: "native",
+            suffix: "o",
+            program: &program,
+            line,
+            sources: vec![sources.join(embedded::NATIVE)],
+            path: None,
+        };
         Some(library.file(only)?)
     } else {
         None
@@ -34,7 +40,7 @@ pub(super) fn run(language: Language, options: &Options) -> Result<ExitStatus, T
 }
 
 /// The one object there is: with it, main stays weak and everything is exported.
-fn only(objects: &[(String, Vec<u8>)]) -> Result<Vec<u8>, String> {
+fn only(objects: &[embedded::Object]) -> Result<Vec<u8>, String> {
     match objects {
         [(_, object)] => Ok(object.clone()),
         _ => Err(format!("it gave {} objects instead of one", objects.len())),
@@ -75,7 +81,6 @@ fn library_line(words: &[OsString], sources: &Path, args: &[OsString]) -> Vec<Os
     line.extend(["-O3", "-fPIC", "-pthread", "-DFAASM_NATIVE", "-x", "c"].map(OsString::from));
     line.extend(common(args).cloned());
     line.extend(["-I".into(), sources.join("include").into()]);
-    line.extend(["-c".into(), sources.join(embedded::NATIVE).into()]);
     line
 }
 

@@ -51,9 +51,10 @@ fn posix(sources: &Path) -> Result<PathBuf, ToolchainError> {
     let program = program(&line.remove(0));
     line.extend(["-O2", "-mbulk-memory", "-D_GNU_SOURCE"].map(OsString::from));
     line.extend(emulations());
-    line.extend(["-I".into(), sources.join(embedded::POSIX_INCLUDE).into(), "-c".into()]);
-    line.extend(embedded::posix_sources(sources).map(OsString::from));
-    embedded::Library { name: "posix", suffix: "a", program: &program, line, path }.file(archive)
+    line.extend(["-I".into(), sources.join(embedded::POSIX_INCLUDE).into()]);
+    let sources = embedded::posix_sources(sources);
+    let (name, suffix, program) = ("posix", "a", &program);
+    embedded::Library { name, suffix, program, line, sources, path }.file(archive)
 }
 
 /// Definitions that switch on what the libc emulates.
@@ -131,7 +132,7 @@ fn command_line(
             line.extend(["-x", "assembler"].map(OsString::from));
             line.push(sources.join(embedded::NO_MAIN).into());
         }
-        // Libraries come after the objects that need them; ours before those that it stands for.
+        // Libraries come after the objects that need them.
         line.extend(["-x", "none"].map(OsString::from));
         line.extend(posix.map(OsString::from));
         line.extend(EMULATIONS.map(|name| format!("-lwasi-emulated-{name}").into()));

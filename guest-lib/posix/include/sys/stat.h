@@ -8,9 +8,10 @@
 extern "C" {
 #endif
 
-int chmod(const char* path, mode_t mode);
-int fchmod(int fd, mode_t mode);
-int fchmodat(int dir, const char* path, mode_t mode, int flags);
+/* Newer libcs have these with other errors. */
+int chmod(const char* path, mode_t mode) __asm__("__mobula_chmod");
+int fchmod(int fd, mode_t mode) __asm__("__mobula_fchmod");
+int fchmodat(int dir, const char* path, mode_t mode, int flags) __asm__("__mobula_fchmodat");
 mode_t umask(mode_t mask);
 int mkfifo(const char* path, mode_t mode);
 int mknod(const char* path, mode_t mode, dev_t device);
