@@ -80,9 +80,7 @@ static void run_child(struct call* child)
         }
         pool.active--;
     }
-    pthread_mutex_unlock(&pool.mutex);
     run_call(child);
-    pthread_mutex_lock(&pool.mutex);
 }
 
 static size_t count_done(struct call* const* calls, size_t count)
@@ -146,11 +144,9 @@ static int result_of(struct child* child)
 /* The child is done with: its calls are freed, its id is used up. */
 static void close_child(struct call* me, struct child* child)
 {
-    pthread_mutex_lock(&pool.mutex);
     for (size_t i = 0; i < child->count; i++) {
         free_call(calls_of(child)[i]);
     }
-    pthread_mutex_unlock(&pool.mutex);
     if (child->kind == CHILD_LOOP) {
         free(child->calls);
     }

@@ -111,9 +111,15 @@ int __mobula_get_range(int64_t* lo, int64_t* hi)
 unsigned int __mobula_chain_at(const char* key, int64_t offset, int idx, const uint8_t* input,
                                long len)
 {
-    struct value* value = known_value(__func__, named_key(__func__, key));
-    check_range(__func__, value, (long)offset, 1);
-    drop(value);
+    struct key* named = named_key(__func__, key);
+    struct value* value = get_value(named);
+    if (value != NULL) {
+        check_range(__func__, value, (long)offset, 1);
+        drop(value);
+    } else if (offset < 0) {
+        refuse(__func__, "key \"%s\" has 0 bytes; offset %lld and length 1 lie outside",
+               named->text, (long long)offset);
+    }
     return chain_index(__func__, idx, input, len);
 }
 
@@ -291,7 +297,9 @@ void __mobula_merge_state(const char* key, long total, long offset, const uint8_
     if (offset % size != 0 || len % size != 0) {
         const char* text = value->key->text;
         drop(value);
-        refuse(__func__, "key \"%s\": offset %ld and length %ld are no multiples of %ld bytes",
+        refuse(__func__,
+               "key \"%s\": offset %ld and length %ld are no multiples of %ld, the bytes of an "
+               "element of this type",
                text, offset, len, size);
     }
     for (long at = 0; at < len; at += size) {
@@ -316,13 +324,15 @@ void __mobula_unmap(void* window)
     struct call* call = self();
     int found = 0;
     for (size_t i = call->window_count; i-- > 0;) {
-        if (call->windows[i].start == (uint8_t*)window) {
+        const struct window* own = &call->windows[i];
+        const uintptr_t at = (uintptr_t)window - (uintptr_t)own->start;
+        if (at < (uintptr_t)own->len || at == 0) {
             close_window(call, i);
             found = 1;
         }
     }
     if (!found) {
-        refuse(__func__, "no window of this call begins at %p", window);
+        refuse(__func__, "this call has no window at %p", window);
     }
 }
 

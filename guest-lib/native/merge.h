@@ -3,11 +3,9 @@
 /* The size of an element; refuses types and operations that there are not. */
 static long check_merge(const char* function, int type, int op)
 {
-    if (type < MOBULA_I32 || type > MOBULA_F64) {
-        refuse(function, "there is no element type %d; use MOBULA_I32, I64, F32 or F64", type);
-    }
-    if (op < MOBULA_SUM || op > MOBULA_MAX) {
-        refuse(function, "there is no operation %d; use MOBULA_SUM, MIN or MAX", op);
+    if (type < MOBULA_I32 || type > MOBULA_F64 || op < MOBULA_SUM || op > MOBULA_MAX) {
+        refuse(function, "there is no merge of type %d with operation %d; see faasm/mobula.h", type,
+               op);
     }
     return type == MOBULA_I32 || type == MOBULA_F32 ? 4 : 8;
 }
@@ -24,16 +22,16 @@ static int64_t merged_integer(int64_t old, int64_t with, int op)
     }
 }
 
-/* A NaN, once there, stays. */
+/* For minimum and maximum a number is preferred to a NaN. */
 static double merged_float(double old, double with, int op)
 {
     switch (op) {
     case MOBULA_SUM:
         return old + with;
     case MOBULA_MIN:
-        return with < old || with != with ? with : old;
+        return with < old || old != old ? with : old;
     default:
-        return with > old || with != with ? with : old;
+        return with > old || old != old ? with : old;
     }
 }
 

@@ -16,7 +16,7 @@ static struct {
     pthread_cond_t work, drained;
     struct call *oldest, *newest;
     size_t live;   /* calls that have not ended */
-    size_t exist;  /* calls that have not been freed */
+    size_t exist;  /* calls that have not been freed; atomic */
     size_t queued;
     int limit;     /* threads that should run */
     int active;    /* threads that run: the main thread from the start */
@@ -76,9 +76,7 @@ static void work(void)
         while (pool.oldest != NULL && pool.active <= pool.limit) {
             struct call* call = pool.oldest;
             unqueue(call);
-            pthread_mutex_unlock(&pool.mutex);
             run_call(call);
-            pthread_mutex_lock(&pool.mutex);
         }
         pool.active--;
         pool.idle++;
@@ -94,10 +92,10 @@ static void* worker(void* first)
 {
     struct thread me;
     set_up_thread(&me, STACK_BYTES / 4 * 3);
+    pthread_mutex_lock(&pool.mutex);
     if (first != NULL) {
         run_call((struct call*)first);
     }
-    pthread_mutex_lock(&pool.mutex);
     work();
     return NULL;
 }
@@ -146,7 +144,7 @@ static void free_call(struct call* call)
 {
     free(call->output);
     free(call);
-    pool.exist--;
+    __atomic_sub_fetch(&pool.exist, 1, __ATOMIC_RELAXED);
 }
 
 /* The queue gets a call that its parent may await. */
@@ -154,7 +152,7 @@ static void submit(const char* function, struct call* call, struct call* parent)
 {
     int full;
     pthread_mutex_lock(&pool.mutex);
-    full = pool.exist >= CALLS;
+    full = __atomic_load_n(&pool.exist, __ATOMIC_RELAXED) >= CALLS;
     if (!full) {
         call->state = CALL_QUEUED;
         call->parent = parent;
@@ -164,7 +162,7 @@ static void submit(const char* function, struct call* call, struct call* parent)
         pool.newest = call;
         pool.queued++;
         pool.live++;
-        pool.exist++;
+        __atomic_add_fetch(&pool.exist, 1, __ATOMIC_RELAXED);
         wake_worker();
     }
     pthread_mutex_unlock(&pool.mutex);
@@ -177,13 +175,9 @@ static void submit(const char* function, struct call* call, struct call* parent)
 
 static void release_locks(struct call* call);
 
-/* Gives back what the call holds: locks, windows, children that it did not await. */
-static void end_call(struct call* call)
+/* Nobody will await what is left of the children. */
+static void release_children(struct call* call)
 {
-    release_locks(call);
-    while (call->window_count > 0) {
-        close_window(call, call->window_count - 1);
-    }
     pthread_mutex_lock(&pool.mutex);
     for (size_t i = 0; i < call->child_count; i++) {
         struct child* child = &call->children[i];
@@ -200,8 +194,22 @@ static void end_call(struct call* call)
             free(child->calls);
         }
     }
-    call->child_count = call->open_children = 0;
     pthread_mutex_unlock(&pool.mutex);
+    call->child_count = call->open_children = 0;
+}
+
+/* Gives back what the call holds: locks, windows, children that it did not await. */
+static void end_call(struct call* call)
+{
+    if (call->held_count > 0) {
+        release_locks(call);
+    }
+    while (call->window_count > 0) {
+        close_window(call, call->window_count - 1);
+    }
+    if (call->child_count > 0) {
+        release_children(call);
+    }
     free(call->children);
     free(call->windows);
     free(call->held);
@@ -216,7 +224,6 @@ static void end_call(struct call* call)
 
 static void complete(struct call* call)
 {
-    pthread_mutex_lock(&pool.mutex);
     call->state = CALL_DONE;
     pool.live--;
     if (call->orphan) {
@@ -227,7 +234,6 @@ static void complete(struct call* call)
     if (pool.live == 0 && pool.draining) {
         pthread_cond_signal(&pool.drained);
     }
-    pthread_mutex_unlock(&pool.mutex);
 }
 
 /* The entry's return value, or the code with which the call was left. */
@@ -243,15 +249,18 @@ static int enter(struct call* call)
     return running->code;
 }
 
-/* Runs a call to its end on this thread, on top of the one that awaits it. */
+/* Runs a call to its end on this thread, on top of the one that awaits it. The mutex is held before
+ * and after, not meanwhile. */
 static void run_call(struct call* call)
 {
     struct call* const below = running;
+    pthread_mutex_unlock(&pool.mutex);
     call->thread = this_thread;
     running = call;
     enter(call);
     end_call(call);
     running = below;
+    pthread_mutex_lock(&pool.mutex);
     complete(call);
 }
 
@@ -264,9 +273,7 @@ static void drain(void)
         struct call* call = pool.oldest;
         if (call != NULL) {
             unqueue(call);
-            pthread_mutex_unlock(&pool.mutex);
             run_call(call);
-            pthread_mutex_lock(&pool.mutex);
         } else {
             pool.active--;
             pthread_cond_wait(&pool.drained, &pool.mutex);

@@ -200,6 +200,7 @@ static int run_zygote(struct module* module)
         call.thread = this_thread;
         running = &call;
         code = enter(&call);
+        call.window_count = 0; /* they stay open: every call may rely on their addresses */
         end_call(&call);
         running = below;
     }
@@ -236,8 +237,9 @@ static void finish(void)
     for_state(ENV_SAVE_STATE, save_state);
 }
 
-/* exit() in a chained call ends that call, as it does in a sandbox. */
-__attribute__((noreturn)) void __mobula_native_exit(int code) __asm__("exit");
+/* exit() in a chained call ends that call, as it does in a sandbox. (Not in a static program, whose
+ * libc's own takes the place of this weak one.) */
+__attribute__((noreturn, weak)) void __mobula_native_exit(int code) __asm__("exit");
 void __mobula_native_exit(int code)
 {
     void (*real)(int) = NULL;

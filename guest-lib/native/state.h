@@ -261,7 +261,6 @@ static void close_window(struct call* call, size_t at)
 static void delete_value(const char* function, struct key* key)
 {
     long open;
-    drop(known_value(function, key));
     pthread_mutex_lock(&keys.mutex);
     open = key->value != NULL ? key->value->open : 0;
     if (key->value != NULL && open == 0) {
@@ -270,7 +269,10 @@ static void delete_value(const char* function, struct key* key)
     }
     pthread_mutex_unlock(&keys.mutex);
     if (open > 0) {
-        refuse(function, "key \"%s\" cannot be deleted while a window is open on it", key->text);
+        refuse(function,
+               "key \"%s\" cannot be deleted while a call has a window on it; unmap it or await "
+               "the call",
+               key->text);
     }
 }
 

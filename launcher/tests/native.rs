@@ -54,6 +54,13 @@ fn a_refusal_ends_the_call_that_asked_and_says_what_the_runtime_says() {
         "key \"log\" has 1 appended elements; 2 of them need 0 bytes, the buffer has 8",
         "this call holds no global lock on key \"lock\"",
         "this call already holds a read lock on key \"lock\"; asking for write would wait",
+        "mobula_state_delete: key \"open2\" cannot be deleted while a call has a window on it",
+        "mobula_push_merge: there is no merge of type 9 with operation 0; see faasm/mobula.h",
+        "mobula_merge_state: key \"value\": offset 4 and length 8 are no multiples of 8",
+        "mobula_unmap: this call has no window at 0x",
+        "mobula_chain_range: the range 5..4 with grain 1 is none; it wants lo <= hi and grain >= 1",
+        "is a parallel loop, whose calls have no output; use faasmAwaitCall",
+        "mobula_await_any: none of the 2 ids is other than 0",
         "faasm_write_output: the output is negative: -5",
         "mobula: call demo/guest[0] trapped: faasm_await_call: call id 74565 ",
     ] {

@@ -115,13 +115,42 @@ static int first(void)
     return 0;
 }
 
+static int merges(void)
+{
+    const double doubles[2] = { 5, 0.0 / 0.0 };
+    const float floats[2] = { 1.5F, -2 };
+    const int32_t ints[2] = { INT32_MAX, -7 };
+    double d[2];
+    float f[2];
+    int32_t i[2];
+    mobulaMergeState("doubles", 16, 0, doubles, 16, MOBULA_F64, MOBULA_MAX);
+    faasmReadState("doubles", BYTES(d), sizeof d);
+    CHECK(d[0] == 5 && d[1] == 0); // a number is preferred to a NaN
+    for (int n = 0; n < 2; n++) {
+        mobulaMergeState("floats", 16, 8, floats, 8, MOBULA_F32, MOBULA_SUM);
+        mobulaMergeState("ints", 8, 0, ints, 8, MOBULA_I32, n == 0 ? MOBULA_SUM : MOBULA_MIN);
+    }
+    mobulaMergeState("ints", 8, 0, ints, 4, MOBULA_I32, MOBULA_SUM);
+    faasmReadStateOffset("floats", 16, 8, BYTES(f), sizeof f);
+    faasmReadState("ints", BYTES(i), sizeof i);
+    CHECK(f[0] == 3 && f[1] == -4 && i[0] == -2 && i[1] == -7); // integers wrap
+    mobulaPushMerge("floats", MOBULA_F32, MOBULA_SUM);
+    mobulaStateDelete("floats");
+    mobulaStateDelete("floats");
+    CHECK(faasmReadStateSize("floats") == 0);
+    mobulaStateCreate("made", 12);
+    mobulaStateCreate("made", 12);
+    CHECK(faasmReadStateSize("made") == 12);
+    return 0;
+}
+
 FAASM_MAIN_FUNC()
 {
     int64_t batch = 0;
     CHECK(faasmChainBatch(pointed, "text", N) == 0);
     faasmReadState("batch", BYTES(&batch), sizeof batch);
     CHECK(batch == N);
-    if (loops() != 0 || first() != 0) {
+    if (loops() != 0 || first() != 0 || merges() != 0) {
         return 1;
     }
     int depth = DEEP;

@@ -5,7 +5,8 @@
 //!  CACHE/guest-KEY/include/faasm/*.h   headers of guests; KEY is a hash of all of it
 //!                 /include/eigen3      link to the system's Eigen, if there is one
 //!                 /native/*            the host for native builds
-//!  CACHE/NAME-KEY.o                    a library compiled once; KEY: compiler, flags, sources
+//!                 /posix/*             what WASI's libc leaves out, and its headers
+//!  CACHE/NAME-KEY.SUFFIX               a library compiled once; KEY: compiler, flags, sources
 //! ```
 //!
 //! Invariant: what lies there under its final name is complete; it is written elsewhere and
@@ -72,6 +73,40 @@ const FILES: &[(&str, &str)] = &embed![
     "native/pool.h",
     "native/program.h",
     "native/state.h",
+    "posix/break.c",
+    "posix/descriptors.c",
+    "posix/files.c",
+    "posix/include/arpa/inet.h",
+    "posix/include/dlfcn.h",
+    "posix/include/grp.h",
+    "posix/include/netdb.h",
+    "posix/include/pthread.h",
+    "posix/include/pwd.h",
+    "posix/include/signal.h",
+    "posix/include/spawn.h",
+    "posix/include/stdio.h",
+    "posix/include/stdlib.h",
+    "posix/include/sys/file.h",
+    "posix/include/sys/mman.h",
+    "posix/include/sys/random.h",
+    "posix/include/sys/resource.h",
+    "posix/include/sys/socket.h",
+    "posix/include/sys/stat.h",
+    "posix/include/sys/statvfs.h",
+    "posix/include/sys/time.h",
+    "posix/include/sys/wait.h",
+    "posix/include/syslog.h",
+    "posix/include/termios.h",
+    "posix/include/time.h",
+    "posix/include/unistd.h",
+    "posix/memory.c",
+    "posix/posix.h",
+    "posix/process.c",
+    "posix/signals.c",
+    "posix/sockets.c",
+    "posix/system.c",
+    "posix/threads.c",
+    "posix/users.c",
 ];
 
 fn cache_root() -> PathBuf {
@@ -124,48 +159,110 @@ pub(super) fn sources(eigen: Option<&Path>) -> Result<PathBuf, ToolchainError> {
     Ok(dir)
 }
 
-/// The object that `line` compiles of the sources when `-o FILE` is put behind it; compiled at most
-/// once for each `line`, program and version of the sources. `prepare` changes the command's
-/// environment.
-///
-/// # Errors
-/// [`ToolchainError::Write`], [`ToolchainError::Run`] or [`ToolchainError::Library`].
-pub(super) fn object(
-    name: &str,
-    program: &Path,
-    line: &[OsString],
-    prepare: impl FnOnce(&mut Command),
-) -> Result<PathBuf, ToolchainError> {
-    let mut hasher = hash_of_files();
-    for word in std::iter::once(program.as_os_str()).chain(line.iter().map(AsRef::as_ref)) {
-        hasher.update(word.as_encoded_bytes()).update(b"\0");
+/// Where the headers for what WASI leaves out are, below [`sources`].
+pub(super) const POSIX_INCLUDE: &str = "posix/include";
+
+/// The sources of the library for what WASI leaves out.
+pub(super) fn posix_sources(sources: &Path) -> Vec<PathBuf> {
+    let own = FILES.iter().map(|(name, _)| *name);
+    let own = own.filter(|name| name.starts_with("posix/") && name.ends_with(".c"));
+    own.map(|name| sources.join(name)).collect()
+}
+
+/// A compiled file: its name and its bytes.
+pub(super) type Object = (String, Vec<u8>);
+
+/// A compilation of embedded sources; objects are written to where the program runs.
+#[derive(Debug)]
+pub(super) struct Library<'a> {
+    /// How the file is called, without and with its suffix.
+    pub(super) name: &'a str,
+    pub(super) suffix: &'a str,
+    pub(super) program: &'a Path,
+    pub(super) line: Vec<OsString>,
+    /// One object is compiled of each.
+    pub(super) sources: Vec<PathBuf>,
+    /// PATH of the compiler, if it is not ours.
+    pub(super) path: Option<PathBuf>,
+}
+
+impl Library<'_> {
+    /// The library's file; `pack` makes it of the objects by their names. Compiled at most once for
+    /// each program, line and version of the sources.
+    ///
+    /// # Errors
+    /// [`ToolchainError::Write`], [`ToolchainError::Run`] or [`ToolchainError::Library`].
+    pub(super) fn file(
+        &self,
+        pack: fn(&[Object]) -> Result<Vec<u8>, String>,
+    ) -> Result<PathBuf, ToolchainError> {
+        let root = cache_root();
+        let file = root.join(format!("{}-{}.{}", self.name, short(&self.hash()), self.suffix));
+        if file.is_file() {
+            return Ok(file);
+        }
+        let failed = |source| ToolchainError::Write { path: file.clone(), source };
+        let dir = tempfile::Builder::new().prefix(".lib-").tempdir_in(&root).map_err(failed)?;
+        self.compile(dir.path())?;
+        let objects = read_objects(dir.path()).map_err(failed)?;
+        let packed = pack(&objects).map_err(|why| self.refused(why))?;
+        let made = dir.path().join("packed");
+        std::fs::write(&made, packed).map_err(failed)?;
+        std::fs::rename(&made, &file).map_err(failed)?;
+        Ok(file)
     }
-    if let Ok(meta) = program.metadata() {
-        // Another version of the compiler under the same name.
-        hasher.update(format!("{} {:?}", meta.len(), meta.modified().ok()).as_bytes());
+
+    fn hash(&self) -> blake3::Hasher {
+        let mut hasher = hash_of_files();
+        for word in
+            std::iter::once(self.program.as_os_str()).chain(self.line.iter().map(AsRef::as_ref))
+        {
+            hasher.update(word.as_encoded_bytes()).update(b"\0");
+        }
+        if let Ok(meta) = self.program.metadata() {
+            // Another version of the compiler under the same name.
+            hasher.update(format!("{} {:?}", meta.len(), meta.modified().ok()).as_bytes());
+        }
+        hasher
     }
-    let root = cache_root();
-    let object = root.join(format!("{name}-{}.o", short(&hasher)));
-    if object.is_file() {
-        return Ok(object);
+
+    /// Source by source: not every compiler takes several at once.
+    fn compile(&self, dir: &Path) -> Result<(), ToolchainError> {
+        for source in &self.sources {
+            let mut command = Command::new(self.program);
+            command.args(&self.line).arg("-c").arg(source).current_dir(dir);
+            if let Some(path) = &self.path {
+                command.env("PATH", path);
+            }
+            let said = command.output().map_err(|source| {
+                let program = self.program.display().to_string();
+                ToolchainError::Run { program, source }
+            })?;
+            if !said.status.success() {
+                return Err(self.refused(String::from_utf8_lossy(&said.stderr).into_owned()));
+            }
+        }
+        Ok(())
     }
-    let failed = |source| ToolchainError::Write { path: object.clone(), source };
-    let fresh = tempfile::Builder::new().prefix(".object-").tempdir_in(&root).map_err(failed)?;
-    let made = fresh.path().join("made.o");
-    let mut command = Command::new(program);
-    command.args(line).arg("-o").arg(&made);
-    prepare(&mut command);
-    let said = command.output().map_err(|source| {
-        let program = program.display().to_string();
-        ToolchainError::Run { program, source }
-    })?;
-    if !said.status.success() {
-        let said = String::from_utf8_lossy(&said.stderr).into_owned();
-        let (name, program) = (name.to_owned(), program.display().to_string());
-        return Err(ToolchainError::Library { name, program, said });
+
+    fn refused(&self, said: String) -> ToolchainError {
+        let (name, program) = (self.name.to_owned(), self.program.display().to_string());
+        ToolchainError::Library { name, program, said }
     }
-    std::fs::rename(&made, &object).map_err(failed)?;
-    Ok(object)
+}
+
+/// The objects in a directory by their names, in order.
+fn read_objects(dir: &Path) -> std::io::Result<Vec<Object>> {
+    let mut objects = Vec::new();
+    for entry in std::fs::read_dir(dir)? {
+        let path = entry?.path();
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+        if let Some(name) = name.filter(|name| name.ends_with(".o")) {
+            objects.push((name, std::fs::read(&path)?));
+        }
+    }
+    objects.sort();
+    Ok(objects)
 }
 
 #[cfg(test)]
@@ -176,7 +273,7 @@ mod tests {
     fn every_source_in_the_tree_is_embedded() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../guest-lib");
         let mut names = Vec::new();
-        let mut dirs = ["include", "native"].map(PathBuf::from).to_vec();
+        let mut dirs = ["include", "native", "posix"].map(PathBuf::from).to_vec();
         while let Some(dir) = dirs.pop() {
             for entry in std::fs::read_dir(root.join(&dir)).unwrap() {
                 let entry = entry.unwrap();

@@ -10,6 +10,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitStatus;
 
+mod archive;
 mod eigen;
 mod embedded;
 mod find;

@@ -23,7 +23,15 @@ pub(super) fn run(language: Language, options: &Options) -> Result<ExitStatus, T
     let sources = embedded::sources(eigen.as_deref())?;
     let library = if links_program(&options.args) {
         let line = library_line(&words, &sources, &options.args);
-        Some(embedded::object("native", &program, &line, |_| ())?)
+        let library = embedded::Library {
+            name: "native",
+            suffix: "o",
+            program: &program,
+            line,
+            sources: vec![sources.join(embedded::NATIVE)],
+            path: None,
+        };
+        Some(library.file(only)?)
     } else {
         None
     };
@@ -34,6 +42,14 @@ pub(super) fn run(language: Language, options: &Options) -> Result<ExitStatus, T
     line.extend(command_line(&sources, library.as_deref(), &options.args));
     let done = Command::new(&program).args(line).status();
     done.map_err(|source| ToolchainError::Run { program: program.display().to_string(), source })
+}
+
+/// The one object there is: with it, main stays weak and everything is exported.
+fn only(objects: &[embedded::Object]) -> Result<Vec<u8>, String> {
+    match objects {
+        [(_, object)] => Ok(object.clone()),
+        _ => Err(format!("it gave {} objects instead of one", objects.len())),
+    }
 }
 
 /// The compiler's file, and further words of the variable that names it.
@@ -49,6 +65,7 @@ fn compiler(language: Language) -> Result<(PathBuf, Vec<OsString>), ToolchainErr
         which(&program)
     };
     let missing = || ToolchainError::NoNative { var, program: program.display().to_string() };
+    let found = found.and_then(|path| std::path::absolute(path).ok());
     Ok((found.ok_or_else(missing)?, words.collect()))
 }
 
@@ -69,7 +86,6 @@ fn library_line(words: &[OsString], sources: &Path, args: &[OsString]) -> Vec<Os
     line.extend(["-O3", "-fPIC", "-pthread", "-DFAASM_NATIVE", "-x", "c"].map(OsString::from));
     line.extend(common(args).cloned());
     line.extend(["-I".into(), sources.join("include").into()]);
-    line.extend(["-c".into(), sources.join(embedded::NATIVE).into()]);
     line
 }
 

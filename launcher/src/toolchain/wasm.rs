@@ -8,9 +8,10 @@
 //! plain ones by the compiler: see `libc/__errno.h` and `tls_base.s`.
 
 use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
+use super::archive::archive;
 use super::find::{Toolchain, find, which};
 use super::options::{Options, links};
 use super::{Language, ToolchainError, eigen, embedded};
@@ -33,11 +34,11 @@ pub(super) fn run(language: Language, options: &Options) -> Result<ExitStatus, T
     let toolchain = find(language)?;
     let eigen = eigen::find()?;
     let sources = embedded::sources(eigen.as_deref())?;
-    let support = Support { sources, eigen, tls_base: needs_tls_base(&toolchain) };
+    let posix = if links(&options.args) { Some(posix(&sources)?) } else { None };
+    let support = Support { sources, posix, eigen, tls_base: needs_tls_base(&toolchain) };
     let line = command_line(&toolchain, language, &support, options);
     let failed = |source| ToolchainError::Run { program: line[0].display().to_string(), source };
-    let program = which(&line[0]).unwrap_or_else(|| PathBuf::from(&line[0]));
-    let mut command = Command::new(program);
+    let mut command = Command::new(program(&line[0]));
     command.args(&line[1..]);
     if let Some(dir) = own_directory(&toolchain, &line[0]) {
         command.env("PATH", dir);
@@ -48,6 +49,7 @@ pub(super) fn run(language: Language, options: &Options) -> Result<ExitStatus, T
 /// What of ours takes part in a compilation.
 struct Support {
     sources: PathBuf,
+    posix: Option<PathBuf>,
     eigen: Option<PathBuf>,
     tls_base: bool,
 }
@@ -70,6 +72,31 @@ fn needs_tls_base(toolchain: &Toolchain) -> bool {
 /// The first number with a point after it: 19 of `Debian LLD 19.1.7`.
 fn version(said: &str) -> Option<u32> {
     said.split_whitespace().find_map(|word| word.split_once('.')?.0.parse().ok())
+}
+
+fn program(name: &OsStr) -> PathBuf {
+    let found = which(name).unwrap_or_else(|| PathBuf::from(name));
+    std::path::absolute(&found).unwrap_or(found)
+}
+
+/// The library for what WASI's libc leaves out.
+fn posix(sources: &Path) -> Result<PathBuf, ToolchainError> {
+    let toolchain = find(Language::C)?;
+    let mut line = compiler(&toolchain, Language::C);
+    let path = own_directory(&toolchain, &line[0]);
+    let program = program(&line.remove(0));
+    line.extend(["-O2", "-mbulk-memory", "-D_GNU_SOURCE"].map(OsString::from));
+    line.extend(emulations());
+    line.extend(["-I".into(), sources.join(embedded::POSIX_INCLUDE).into()]);
+    let sources = embedded::posix_sources(sources);
+    let (name, suffix, program) = ("posix", "a", &program);
+    embedded::Library { name, suffix, program, line, sources, path }.file(archive)
+}
+
+/// Definitions that switch on what the libc emulates.
+fn emulations() -> impl Iterator<Item = OsString> {
+    let name = |name: &str| name.to_uppercase().replace('-', "_");
+    EMULATIONS.into_iter().map(move |text| format!("-D_WASI_EMULATED_{}", name(text)).into())
 }
 
 /// A PATH for the system's clang: only its own directory. There it finds no `wasm-opt`, which it
@@ -119,12 +146,12 @@ fn command_line(
         // The system's C++ library for WASI is built without exceptions.
         line.push("-fno-exceptions".into());
     }
-    for name in EMULATIONS {
-        let name = name.to_uppercase().replace('-', "_");
-        line.push(format!("-D_WASI_EMULATED_{name}").into());
-    }
+    line.extend(emulations());
     let sources = &support.sources;
-    if !matches!(toolchain, Toolchain::Zig(_)) {
+    let zig = matches!(toolchain, Toolchain::Zig(_));
+    let late = zig || matches!(toolchain, Toolchain::Named(_));
+    let posix_include = sources.join(embedded::POSIX_INCLUDE);
+    if !zig {
         // zig compiles its libc with our flags, so it needs no correction.
         line.extend(["-isystem".into(), sources.join(embedded::LIBC).into()]);
     }
@@ -133,19 +160,28 @@ fn command_line(
         // Only this directory: beside it are native headers.
         line.extend(["-isystem".into(), eigen.into()]);
     }
+    if !late {
+        line.extend(["-isystem".into(), posix_include.clone().into()]);
+    }
     let links = links(&options.args);
     if links {
         line.extend(link_options(toolchain, options.stack));
     }
     line.extend(options.args.iter().cloned());
+    if late {
+        // zig, which may be who is named, has its libc's headers before all that is -isystem.
+        line.extend(["-I".into(), posix_include.into()]);
+    }
     if links {
-        if !matches!(toolchain, Toolchain::Zig(_)) {
+        if !zig {
             // zig's libc does without a main.
             line.extend(["-x", "assembler"].map(OsString::from));
             line.push(sources.join(embedded::NO_MAIN).into());
             line.extend(support.tls_base.then(|| sources.join(embedded::TLS_BASE).into()));
         }
         // Libraries come after the objects that need them.
+        line.extend(["-x", "none"].map(OsString::from));
+        line.extend(support.posix.iter().map(OsString::from));
         line.extend(EMULATIONS.map(|name| format!("-lwasi-emulated-{name}").into()));
     }
     line
@@ -172,7 +208,8 @@ mod tests {
         let args: Vec<_> = args.iter().map(OsString::from).collect();
         let options = crate::toolchain::options::parse(&args).unwrap();
         let eigen = Some("/lib/eigen3".into());
-        let support = Support { sources: "/src".into(), eigen, tls_base: true };
+        let posix = Some("/posix.a".into()).filter(|_| links(&args));
+        let support = Support { sources: "/src".into(), posix, eigen, tls_base: true };
         let line = command_line(toolchain, language, &support, &options);
         line.iter().map(|arg| arg.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
     }
@@ -185,12 +222,13 @@ mod tests {
         assert!(line.starts_with("clang-19 --target=wasm32-wasi --sysroot=/usr -O3 "), "{line}");
         let (ours, rest) = line.split_once(" -O1 -o x.wasm x.c ").expect(&line);
         assert!(ours.contains(" -matomics "), "{line}");
-        let headers = " -isystem /src/include/faasm/libc -isystem /src/include -isystem /lib/eigen3 -Wl,-z,stack-size=";
+        let headers = " -isystem /src/include/faasm/libc -isystem /src/include \
+                       -isystem /lib/eigen3 -isystem /src/posix/include -Wl,-z,stack-size=";
         assert!(ours.contains(headers), "{line}");
         assert!(ours.ends_with(" -fuse-ld=/bin/wasm-ld-19"), "{line}");
-        let ours =
-            "-x assembler /src/include/faasm/no_main.s /src/include/faasm/tls_base.s -lwasi-";
-        assert!(rest.starts_with(ours), "{line}");
+        let objects = "-x assembler /src/include/faasm/no_main.s /src/include/faasm/tls_base.s";
+        let libraries = rest.strip_prefix(objects).expect(&line);
+        assert!(libraries.starts_with(" -x none /posix.a -lwasi-emulated-mman "), "{line}");
     }
 
     #[test]
