@@ -31,12 +31,14 @@ FAASM_ZYGOTE()
     return 0;
 }
 
-// Looks at the table, then spoils it: no other call sees that.
+// Looks at the table, then spoils it: no other call sees that. (In a native build all would.)
 FAASM_FUNC(look, 1)
 {
     const bool good = built == 1 && primes.size() == 1229 && primes.back() == 9973;
+#ifndef FAASM_NATIVE
     primes.assign(3, 0);
     built = 0;
+#endif
     return good ? 0 : 1;
 }
 

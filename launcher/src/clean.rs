@@ -29,6 +29,7 @@ use serde_json::json;
 use crate::cli::node::CleanArgs;
 use crate::compile::cache_dir;
 use crate::store;
+use crate::toolchain::Cached;
 use crate::{say, tell, toolchain};
 
 /// Writing the headers takes milliseconds; after this time nobody is at it.
@@ -94,7 +95,7 @@ pub fn leftovers(named_store: Option<&Path>) -> Leftovers {
     all.extend(of_dead(Path::new("/dev/shm"), "shared memory of a dead run"));
     if let Some(cache) = cache_dir() {
         all.extend(unfinished_modules(&cache.join("modules")));
-        all.extend(old_headers(&cache));
+        all.extend(old_sources(&cache));
     }
     let in_store = store::open(named_store).ok().and_then(|store| store.unfinished());
     let (alone, paths) = in_store.unzip();
@@ -153,17 +154,30 @@ fn unlocked(path: &Path) -> bool {
     File::open(path).is_ok_and(|file| file.try_lock().is_ok())
 }
 
-fn old_headers(cache: &Path) -> Vec<Leftover> {
-    let current = cache.join(toolchain::headers_name());
+/// Sources for guests of another version of Mobula or of Eigen, and what was never finished.
+fn old_sources(cache: &Path) -> Vec<Leftover> {
+    let current = current_sources();
     let mut found = Vec::new();
     for (path, meta) in mine(cache) {
-        if named(&path, "include-") && path != current && !in_use(&path) {
-            found.push(leftover(path, "headers of another version"));
-        } else if named(&path, ".include-") && older(&meta, HEADERS_TIME) {
-            found.push(leftover(path, "half-written headers"));
+        match toolchain_file(&path) {
+            Some(Cached::Sources) if !path.ends_with(&current) && !in_use(&path) => {
+                found.push(leftover(path, "headers of another version"));
+            }
+            Some(Cached::Unfinished) if older(&meta, HEADERS_TIME) => {
+                found.push(leftover(path, "half-written headers or library"));
+            }
+            _ => {}
         }
     }
     found
+}
+
+fn toolchain_file(path: &Path) -> Option<Cached> {
+    toolchain::cached(path.file_name()?.to_str()?)
+}
+
+fn current_sources() -> String {
+    toolchain::sources_name(toolchain::eigen().ok().flatten().as_deref())
 }
 
 /// Whether the command line of a process names the path, as that of a compiler does.
@@ -179,10 +193,14 @@ fn compiled() -> Vec<Leftover> {
     let Some(cache) = cache_dir() else { return Vec::new() };
     let modules = mine(&cache.join("modules")).into_iter().map(|(path, _)| path);
     let modules = modules.filter(|path| path.extension().is_some_and(|ext| ext == "mobula"));
-    let headers = cache.join(toolchain::headers_name());
-    let headers = (headers.is_dir() && !in_use(&headers)).then_some(headers);
+    let ours = mine(&cache).into_iter().map(|(path, _)| path);
+    let ours = ours.filter(|path| match toolchain_file(path) {
+        Some(Cached::Sources) => path.ends_with(current_sources()) && !in_use(path),
+        Some(Cached::Library) => !in_use(path),
+        Some(Cached::Unfinished) | None => false,
+    });
     let modules = modules.map(|path| leftover(path, "compiled module"));
-    modules.chain(headers.map(|path| leftover(path, "headers"))).collect()
+    modules.chain(ours.map(|path| leftover(path, "headers or library"))).collect()
 }
 
 /// Bytes that a file, or everything below a directory, takes.

@@ -1,84 +1,78 @@
-//! Every example says at its top how it is compiled and run and what it prints; here that is tried.
+//! Every example says at its top how it is compiled and run and what it prints; here that is tried,
+//! in the sandbox and as a native program.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-use std::time::{Duration, Instant};
+mod common;
 
-/// The `// NAME: VALUE` lines of a source.
-fn lines<'a>(source: &'a str, name: &str) -> Vec<&'a str> {
-    let prefix = format!("// {name}:");
-    source
-        .lines()
-        .filter_map(|line| line.strip_prefix(&prefix))
-        .map(|text| text.strip_prefix(' ').unwrap_or(text))
-        .collect()
-}
+use std::path::Path;
+use std::process::Output;
 
-/// Runs a line of shell with `mobula` on the path; one that does not end within a minute is killed.
-fn shell(line: &str, dir: &Path) -> Output {
-    let bin = Path::new(env!("CARGO_BIN_EXE_mobula")).parent().unwrap();
-    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
-    let mut child = Command::new("sh")
-        .args(["-c", &format!("exec {line}")])
-        .current_dir(dir)
-        .env("PATH", path)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let start = Instant::now();
-    while child.try_wait().unwrap().is_none() {
-        if start.elapsed() > Duration::from_secs(60) {
-            child.kill().unwrap();
-            panic!("no end after a minute: {line}");
-        }
-        std::thread::sleep(Duration::from_millis(5));
+/// Tries every example of the tree in its own copy.
+fn try_all(try_one: fn(&Path, &Path) -> bool) {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../guest-lib/examples");
+    for (folder, least) in [("", 16), ("chain_named", 1)] {
+        let dir = tempfile::tempdir().unwrap();
+        let sources = common::copy_sources(&examples.join(folder), dir.path());
+        let tried = sources.iter().filter(|source| try_one(source, dir.path())).count();
+        assert!(tried >= least, "{tried} examples in {folder:?} have a run line");
     }
-    child.wait_with_output().unwrap()
-}
-
-/// Copies the C and C++ sources of a directory, so that outputs lie beside them and not in the tree.
-fn copy_sources(from: &Path, to: &Path) -> Vec<PathBuf> {
-    let mut copies = Vec::new();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let file = entry.unwrap().path();
-        if file.extension().is_some_and(|ext| ext == "c" || ext == "cpp") {
-            let copy = to.join(file.file_name().unwrap());
-            std::fs::copy(&file, &copy).unwrap();
-            copies.push(copy);
-        }
-    }
-    copies
-}
-
-/// Tries one source; tells whether it had a run line.
-fn try_example(source: &Path, dir: &Path) -> bool {
-    let text = std::fs::read_to_string(source).unwrap();
-    let run = lines(&text, "run");
-    for line in lines(&text, "compile") {
-        let done = shell(line, dir);
-        let said = String::from_utf8_lossy(&done.stderr).into_owned();
-        assert!(done.status.success() && said.is_empty(), "{}: {line}: {said}", source.display());
-    }
-    for line in &run {
-        let done = shell(line, dir);
-        let said = String::from_utf8_lossy(&done.stderr);
-        let code: i32 = lines(&text, "exit")[0].parse().unwrap();
-        assert_eq!(done.status.code(), Some(code), "{}: {line}: {said}", source.display());
-        let printed = String::from_utf8_lossy(&done.stdout);
-        let expected = lines(&text, "expect");
-        assert_eq!(printed.lines().collect::<Vec<_>>(), expected, "{}", source.display());
-    }
-    !run.is_empty()
 }
 
 #[test]
 fn every_example_prints_what_it_says() {
-    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../guest-lib/examples");
-    for (folder, least) in [("", 11), ("chain_named", 1)] {
-        let dir = tempfile::tempdir().unwrap();
-        let sources = copy_sources(&examples.join(folder), dir.path());
-        let tried = sources.iter().filter(|source| try_example(source, dir.path())).count();
-        assert!(tried >= least, "{tried} examples in {folder:?} have a run line");
+    try_all(common::try_source);
+}
+
+#[test]
+fn every_example_prints_the_same_as_a_native_program() {
+    try_all(common::try_native);
+}
+
+/// A small data set of the layout in `sgd_core.h`: the label is whether the second number is
+/// positive.
+fn flights(rows: u32) -> Vec<u8> {
+    let mut data = b"MOBSGD01".to_vec();
+    for number in [rows, 64, 16, 31, 128, 65536, rows / 2] {
+        data.extend(number.to_le_bytes());
     }
+    data.resize(65536, 0);
+    for row in 0..rows {
+        let late = row % 2;
+        let number = if late == 1 { 1.0_f32 } else { -1.0 };
+        for at in 0..16 {
+            let dense = [1.0, number].get(at).copied().unwrap_or(0.0_f32);
+            data.extend(dense.to_le_bytes());
+        }
+        for slot in 0..31_u16 {
+            data.extend(((16 + slot) * 4).to_le_bytes());
+        }
+        data.extend((late as u16).to_le_bytes());
+    }
+    data
+}
+
+/// The last objective in the result of the SGD example.
+fn objective(done: &Output) -> f64 {
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "{said}");
+    let result: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
+    result["epochs"].as_array().unwrap().last().unwrap()["objective"].as_f64().unwrap()
+}
+
+#[test]
+fn sgd_learns_the_same_in_the_sandbox_and_natively() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("data"), flights(2048)).unwrap();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../guest-lib/examples/sgd/sgd.cpp");
+    for compile in ["mobula c++ -o sgd.wasm", "mobula c++ --native -o sgd"] {
+        let done = common::shell(&format!("{compile} {}", source.display()), dir.path());
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    }
+    let options = "--epochs 2 --quiet --workers 1 --blocks 4";
+    let state = "--state demo/train=data --state demo/test=data --output -";
+    let sandbox = common::shell(&format!("mobula run sgd.wasm {state} -- {options}"), dir.path());
+    let state = "MOBULA_STATE=demo/train=data,demo/test=data MOBULA_OUTPUT=-";
+    let native = common::shell(&format!("env {state} ./sgd {options}"), dir.path());
+    let (sandbox, native) = (objective(&sandbox), objective(&native));
+    // Fused and unfused sums round differently.
+    assert!((sandbox - native).abs() < 1e-4 && native < 0.6, "{sandbox} {native}");
 }

@@ -34,7 +34,8 @@ struct alignas(64) Slot {
     sgd::Totals totals;
 };
 
-sgd::Worker worker;
+// A faaslet has one thread; in a native build calls run on several.
+thread_local sgd::Worker worker;
 
 template <class T>
 T* window(const char* key, size_t count)

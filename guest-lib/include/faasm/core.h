@@ -1,7 +1,7 @@
 /* What a function in C or C++ can ask of Mobula. Source-compatible with Faasm.
  *
  * Sizes and offsets are bytes. A call that is refused traps this call, with a message that names the
- * function, the key and the numbers; no other call is hurt.
+ * function, the key and the numbers; no other call is hurt. Entries are in entry.h.
  */
 #ifndef FAASM_CORE_H
 #define FAASM_CORE_H
@@ -10,116 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "faasm/entry.h"
 #include "faasm/host_interface.h"
-
-/* ---------------------------------------------------------------- entries
- *
- * FAASM_MAIN_FUNC() { ... }       main: entry 0
- * FAASM_FUNC(name, idx) { ... }   another entry, chained by faasmChainThis(idx); name() is an
- *                                 ordinary function too
- * FAASM_ZYGOTE() { ... }          proto-function: runs once; every call starts from what it left
- *
- * Each returns int; 0 is success. Every call starts in a fresh memory, so what stdio still buffers
- * is written out at its end.
- */
-
-#ifdef __cplusplus
-#define FAASM_C_LINKAGE extern "C"
-#else
-#define FAASM_C_LINKAGE extern
-#endif
-
-#define FAASM_TEXT_(x) #x
-#define FAASM_TEXT(x) FAASM_TEXT_(x)
-#define FAASM_JOIN_(a, b) a##b
-#define FAASM_JOIN(a, b) FAASM_JOIN_(a, b)
-
-#if defined(__wasm__)
-
-#define FAASM_EXPORT(name) __attribute__((used, visibility("default"), export_name(name)))
-
-FAASM_C_LINKAGE void __wasm_call_ctors(void);
-FAASM_C_LINKAGE void __wasm_call_dtors(void);
-/* Defined exactly where libc's stdio can have something buffered. */
-FAASM_C_LINKAGE void __stdio_exit(void) __attribute__((weak));
-
-static inline int faasmLeave(int result)
-{
-    if (__stdio_exit) {
-        __stdio_exit();
-    }
-    return result;
-}
-
-/* Whether the constructors have run: by __mobula_init, by _initialize of a reactor or by _start. */
-FAASM_C_LINKAGE __attribute__((weak)) int __mobula_constructed;
-int __mobula_constructed = 0;
-
-/* The first of the constructors, whoever runs them. The allocator takes all memory up to its present
- * end as heap when it is first used: use it now, before windows lie there. */
-__attribute__((constructor(101))) static void faasmConstructed(void)
-{
-    if (!__mobula_constructed) {
-        void* volatile first = malloc(1);
-        free(first);
-        __mobula_constructed = 1;
-    }
-}
-
-FAASM_C_LINKAGE __attribute__((weak)) FAASM_EXPORT("__mobula_init") void __mobula_init(void);
-void __mobula_init(void)
-{
-    if (!__mobula_constructed) {
-        __wasm_call_ctors();
-    }
-}
-
-/* As after any main: atexit handlers and destructors of globals run, then stdio is written out. */
-FAASM_C_LINKAGE __attribute__((weak)) FAASM_EXPORT("__mobula_main") int __mobula_main(void);
-int __mobula_main(void)
-{
-    int result;
-    /* libc's way to main, whatever its parameters. In assembly, because a declaration of __main_void
-     * beside an `int main(void)` makes clang rename the symbol by which libc finds that main. */
-    __asm__ volatile(".functype __main_void () -> (i32)\n\tcall __main_void\n\tlocal.set %0"
-                     : "=r"(result)
-                     :
-                     : "memory");
-    __wasm_call_dtors();
-    return result;
-}
-
-/* How the host calls an entry that was given by its address (faasmChain). */
-FAASM_C_LINKAGE __attribute__((weak)) FAASM_EXPORT("__mobula_call_pointer") int
-__mobula_call_pointer(int (*function)(void));
-int __mobula_call_pointer(int (*function)(void))
-{
-    return faasmLeave(function());
-}
-
-#define FAASM_MAIN_FUNC()                                                                          \
-    int main(int argc __attribute__((unused)), char** argv __attribute__((unused)))
-
-#define FAASM_FUNC(name, idx)                                                                      \
-    int name(void);                                                                                \
-    FAASM_C_LINKAGE FAASM_EXPORT("_faasm_func_" FAASM_TEXT(idx)) int FAASM_JOIN(                   \
-      _faasm_entry_, idx)(void);                                                                   \
-    int FAASM_JOIN(_faasm_entry_, idx)(void)                                                       \
-    {                                                                                              \
-        return faasmLeave(name());                                                                 \
-    }                                                                                              \
-    int name(void)
-
-#define FAASM_ZYGOTE()                                                                             \
-    static int _faasm_zygote_body(void);                                                           \
-    FAASM_C_LINKAGE FAASM_EXPORT("_faasm_zygote") int _faasm_zygote(void);                         \
-    int _faasm_zygote(void)                                                                        \
-    {                                                                                              \
-        return faasmLeave(_faasm_zygote_body());                                                   \
-    }                                                                                              \
-    static int _faasm_zygote_body(void)
-
-#endif /* __wasm__ */
 
 #ifdef __cplusplus
 #define BYTES(arr) reinterpret_cast<uint8_t*>(arr)
@@ -245,9 +137,9 @@ static inline long faasmReadState(const char* key, uint8_t* buffer, long len)
 }
 
 /* Length of the value; 0 if unknown. */
-static inline long faasmReadStateSize(const char* key)
+static inline size_t faasmReadStateSize(const char* key)
 {
-    return __faasm_read_state(key, (uint8_t*)0, 0);
+    return (size_t)__faasm_read_state(key, (uint8_t*)0, 0);
 }
 
 /* Replaces the whole value; another length resizes it if no window is open on it. */
@@ -364,8 +256,8 @@ static inline void faasmUnlockStateGlobal(const char* key)
 }
 
 /* Reads a file of the guest's file system (mobula run --dir) into a value of its size; returns its
- * bytes, or -1 with errno set. */
-long faasmWriteStateFromFile(const char* key, const char* path);
+ * bytes, or (unsigned long)-1 with errno set. */
+unsigned long faasmWriteStateFromFile(const char* key, const char* path);
 
 #ifdef __cplusplus
 } /* extern "C" */
@@ -387,6 +279,7 @@ static inline unsigned int faasmAwaitCallOutput(unsigned int id, char** output, 
 }
 #endif
 
+#include "faasm/compat.h"
 #include "faasm/mobula.h"
 #include "faasm/write_state_from_file.h"
 

@@ -59,14 +59,14 @@ static inline int faasmFillFromFile(const char* key, int fd, long total)
     return result;
 }
 
-__attribute__((weak)) long faasmWriteStateFromFile(const char* key, const char* path)
+__attribute__((weak)) unsigned long faasmWriteStateFromFile(const char* key, const char* path)
 {
     struct stat info;
     int result = -1;
     int saved;
     const int fd = open(path, O_RDONLY);
     if (fd < 0) {
-        return -1;
+        return (unsigned long)-1;
     }
     if (fstat(fd, &info) == 0) {
         if (S_ISDIR(info.st_mode)) {
@@ -80,7 +80,7 @@ __attribute__((weak)) long faasmWriteStateFromFile(const char* key, const char* 
     saved = errno;
     close(fd);
     errno = saved;
-    return result == 0 ? (long)info.st_size : -1;
+    return result == 0 ? (unsigned long)info.st_size : (unsigned long)-1;
 }
 
 #ifdef __cplusplus

@@ -6,13 +6,19 @@ use std::path::PathBuf;
 use clap::Args;
 
 pub const CC_HELP: &str = "\
-All arguments go to the compiler, after Mobula's own: WebAssembly target, -O3 -msimd128
+Options of Mobula's, anywhere among the arguments:
+  --stack-size BYTES[K|M]   stack of the guest [default: 1M]
+  --native                  an ordinary program, for debuggers and comparisons, by $CC / $CXX
+                            or cc / c++; with -shared a function to be chained by name
+
+All other arguments go to the compiler, after Mobula's own: WebAssembly target, -O3 -msimd128
 -mrelaxed-simd, the WASI emulations and the faasm/*.h headers. Looked for, in this order:
 MOBULA_CC / MOBULA_CXX, wasi-sdk (WASI_SDK_PATH or /opt/wasi-sdk), clang with wasi-libc,
 zig cc, python3 -m ziglang.
 
   mobula cc -o hello.wasm hello.c
-  mobula c++ -std=c++20 -DN=100 -o sgd.wasm sgd.cpp";
+  mobula c++ -std=c++20 -DN=100 -o sgd.wasm sgd.cpp
+  mobula cc --native -g -o hello hello.c && MOBULA_INPUT=text MOBULA_OUTPUT=- ./hello";
 
 const DOCTOR_HELP: &str = "\
 Run it inside the job or container whose runs matter: limits differ between a login node and a
@@ -64,7 +70,6 @@ pub struct CompileArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(disable_help_flag = true)]
 pub struct CcArgs {
     /// Arguments of the compiler.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]

@@ -49,15 +49,12 @@ fn native(name: &'static str, programs: &[&str]) -> Check {
 }
 
 fn eigen() -> Check {
-    let places = ["/usr/include/eigen3", "/usr/local/include/eigen3", "/usr/include"];
-    let has = |dir: &&&str| Path::new(dir).join("Eigen/Core").is_file();
-    places.iter().find(has).map_or_else(
-        || {
-            let remedy = "needed by faasm/matrix.h and sgd.h only: apt-get install libeigen3-dev";
-            Check::warning("Eigen", "no headers found", remedy)
-        },
-        |dir| Check::ok("Eigen", (*dir).to_owned()),
-    )
+    let remedy = "needed by faasm/matrix.h and sgd.h only: apt-get install libeigen3-dev";
+    match toolchain::eigen() {
+        Ok(Some(dir)) => Check::ok("Eigen", dir.display().to_string()),
+        Ok(None) => Check::warning("Eigen", "no headers found", remedy),
+        Err(err) => Check::problem("Eigen", err.to_string(), remedy),
+    }
 }
 
 fn cache() -> Check {
