@@ -15,6 +15,7 @@ use super::options::{Options, links};
 use super::{Language, ToolchainError, embedded};
 
 const TARGET: &str = "wasm32-wasi";
+const FLAGS: [&str; 4] = ["-O3", "-msimd128", "-mrelaxed-simd", "-mbulk-memory"];
 const EMULATIONS: [&str; 4] = ["mman", "signal", "process-clocks", "getpid"];
 /// The stack lies below the data, so that an overflow traps.
 const STACK_FIRST: &str = "-Wl,--stack-first";
@@ -49,18 +50,21 @@ fn posix(sources: &Path) -> Result<PathBuf, ToolchainError> {
     let mut line = compiler(&toolchain, Language::C);
     let path = own_directory(&toolchain, &line[0]);
     let program = program(&line.remove(0));
-    line.extend(["-O2", "-mbulk-memory", "-D_GNU_SOURCE"].map(OsString::from));
-    line.extend(emulations());
+    line.extend(common());
+    line.push("-D_GNU_SOURCE".into());
     line.extend(["-I".into(), sources.join(embedded::POSIX_INCLUDE).into()]);
     let sources = embedded::posix_sources(sources);
     let (name, suffix, program) = ("posix", "a", &program);
     embedded::Library { name, suffix, program, line, sources, path }.file(archive)
 }
 
-/// Definitions that switch on what the libc emulates.
-fn emulations() -> impl Iterator<Item = OsString> {
+/// What all objects of a guest are compiled with, our library's included: optimisation, features
+/// of the machine, definitions that switch on what the libc emulates.
+fn common() -> impl Iterator<Item = OsString> {
     let name = |name: &str| name.to_uppercase().replace('-', "_");
-    EMULATIONS.into_iter().map(move |text| format!("-D_WASI_EMULATED_{}", name(text)).into())
+    let emulated =
+        EMULATIONS.into_iter().map(move |text| format!("-D_WASI_EMULATED_{}", name(text)));
+    FLAGS.into_iter().map(OsString::from).chain(emulated.map(OsString::from))
 }
 
 /// A PATH for the system's clang: only its own directory. There it finds no `wasm-opt`, which it
@@ -104,12 +108,11 @@ fn command_line(
     options: &Options,
 ) -> Vec<OsString> {
     let mut line = compiler(toolchain, language);
-    line.extend(["-O3", "-msimd128", "-mrelaxed-simd", "-mbulk-memory"].map(OsString::from));
+    line.extend(common());
     if language == Language::Cxx {
         // The system's C++ library for WASI is built without exceptions.
         line.push("-fno-exceptions".into());
     }
-    line.extend(emulations());
     let zig = matches!(toolchain, Toolchain::Zig(_));
     let late = zig || matches!(toolchain, Toolchain::Named(_));
     let posix_include = sources.join(embedded::POSIX_INCLUDE);
