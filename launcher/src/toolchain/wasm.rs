@@ -17,6 +17,8 @@ use super::options::{Options, links};
 use super::{Language, ToolchainError, eigen, embedded};
 
 const TARGET: &str = "wasm32-wasi";
+/// Without -matomics clang makes plain loads and stores of atomic ones: it believes in one thread.
+const FLAGS: [&str; 5] = ["-O3", "-msimd128", "-mrelaxed-simd", "-mbulk-memory", "-matomics"];
 const EMULATIONS: [&str; 4] = ["mman", "signal", "process-clocks", "getpid"];
 /// From this version on the linker gets the addresses of thread-local variables right.
 const TLS_CORRECT: u32 = 20;
@@ -85,18 +87,30 @@ fn posix(sources: &Path) -> Result<PathBuf, ToolchainError> {
     let mut line = compiler(&toolchain, Language::C);
     let path = own_directory(&toolchain, &line[0]);
     let program = program(&line.remove(0));
-    line.extend(["-O2", "-mbulk-memory", "-D_GNU_SOURCE"].map(OsString::from));
-    line.extend(emulations());
+    line.extend(common());
+    line.push("-D_GNU_SOURCE".into());
+    line.extend(libc_correction(&toolchain, sources));
     line.extend(["-I".into(), sources.join(embedded::POSIX_INCLUDE).into()]);
     let sources = embedded::posix_sources(sources);
     let (name, suffix, program) = ("posix", "a", &program);
     embedded::Library { name, suffix, program, line, sources, path }.file(archive)
 }
 
-/// Definitions that switch on what the libc emulates.
-fn emulations() -> impl Iterator<Item = OsString> {
+/// What all objects of a guest are compiled with, our library's included: optimisation, features
+/// of the machine, definitions that switch on what the libc emulates.
+fn common() -> impl Iterator<Item = OsString> {
     let name = |name: &str| name.to_uppercase().replace('-', "_");
-    EMULATIONS.into_iter().map(move |text| format!("-D_WASI_EMULATED_{}", name(text)).into())
+    let emulated =
+        EMULATIONS.into_iter().map(move |text| format!("-D_WASI_EMULATED_{}", name(text)));
+    FLAGS.into_iter().map(OsString::from).chain(emulated.map(OsString::from))
+}
+
+/// Headers that make a libc compiled without atomics right for objects compiled with them. zig compiles
+/// its libc with our flags and needs none.
+fn libc_correction(toolchain: &Toolchain, sources: &Path) -> impl Iterator<Item = OsString> {
+    let wanted = !matches!(toolchain, Toolchain::Zig(_));
+    let words: [OsString; 2] = ["-isystem".into(), sources.join(embedded::LIBC).into()];
+    words.into_iter().filter(move |_| wanted)
 }
 
 /// A PATH for the system's clang: only its own directory. There it finds no `wasm-opt`, which it
@@ -139,22 +153,17 @@ fn command_line(
     options: &Options,
 ) -> Vec<OsString> {
     let mut line = compiler(toolchain, language);
-    let features = ["-O3", "-msimd128", "-mrelaxed-simd", "-mbulk-memory", "-matomics"];
-    line.extend(features.map(OsString::from));
+    line.extend(common());
     line.push(DEFINE.into());
     if language == Language::Cxx {
         // The system's C++ library for WASI is built without exceptions.
         line.push("-fno-exceptions".into());
     }
-    line.extend(emulations());
     let sources = &support.sources;
     let zig = matches!(toolchain, Toolchain::Zig(_));
     let late = zig || matches!(toolchain, Toolchain::Named(_));
     let posix_include = sources.join(embedded::POSIX_INCLUDE);
-    if !zig {
-        // zig compiles its libc with our flags, so it needs no correction.
-        line.extend(["-isystem".into(), sources.join(embedded::LIBC).into()]);
-    }
+    line.extend(libc_correction(toolchain, sources));
     line.extend(["-isystem".into(), sources.join("include").into()]);
     if let Some(eigen) = &support.eigen {
         // Only this directory: beside it are native headers.
