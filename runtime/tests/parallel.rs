@@ -240,6 +240,29 @@ fn the_first_to_end_is_named_and_still_to_be_awaited() {
 }
 
 #[test]
+fn the_end_of_the_last_one_is_never_missed() {
+    // The only call left may end at any moment of the wait for it.
+    let guest = Guest::new(
+        threads(2),
+        &any("(loop $l
+              (call $start (i32.const 2) (i32.const 7) (i32.const 1024))
+              (call $start (i32.const 2) (i32.const 7) (i32.const 1028))
+              (local.set $id (call $await_any (i32.const 1024) (i32.const 2)))
+              (local.set $sum (i32.add (local.get $sum) (call $await (local.get $id))))
+              (i32.store (select (i32.const 1024) (i32.const 1028)
+                (i32.eq (local.get $id) (i32.load (i32.const 1024)))) (i32.const 0))
+              (local.set $id (call $await_any (i32.const 1024) (i32.const 2)))
+              (local.set $sum (i32.add (local.get $sum) (call $await (local.get $id))))
+              (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1)))
+                (i32.const 50000))))
+            (local.get $sum)"),
+    );
+    for _ in 0..4 {
+        assert_eq!(guest.value(0), 2 * 7 * 50_000);
+    }
+}
+
+#[test]
 fn one_that_fails_is_among_the_first() {
     let guest = Guest::new(
         threads(1),

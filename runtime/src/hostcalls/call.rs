@@ -319,17 +319,18 @@ async fn await_any(caller: &mut Caller<'_, Host>, ids: u32, n: i32) -> Result<u3
     for &id in &ids {
         waited.push(host.call.children.all_running(id)?.to_vec());
     }
-    let calls = |caller: &Caller<'_, Host>| {
-        let done = |slot: &Slot| caller.data().rank.calls.is_done(*slot);
-        waited.iter().position(|slots| slots.iter().all(done))
-    };
     loop {
-        if let Some(first) = calls(caller) {
-            return Ok(ids[first]);
+        let calls = &caller.data().rank.calls;
+        // One look at each call: what is not among the open ones here has been seen to have ended, and
+        // what ends after this look is seen by `await_slots`.
+        let mut open = Vec::new();
+        for (slots, &id) in waited.iter().zip(&ids) {
+            let before = open.len();
+            open.extend(slots.iter().copied().filter(|&slot| !calls.is_done(slot)));
+            if open.len() == before {
+                return Ok(id);
+            }
         }
-        let open = waited.concat();
-        let open: Vec<Slot> =
-            open.into_iter().filter(|&slot| !caller.data().rank.calls.is_done(slot)).collect();
         await_slots(caller, &open, Wanted::Any).await?;
     }
 }
