@@ -24,12 +24,26 @@ static double sum(const double* p, long n)
 
 static void triad(double* __restrict a, const double* __restrict b, const double* __restrict c, long n)
 {
+    v2* to = (v2*)a;
+    const v2 *x = (const v2*)b, *y = (const v2*)c;
+    for (long i = 0; i + 4 <= n / 2; i += 4) {
+        to[i] = x[i] + 3.0 * y[i];
+        to[i + 1] = x[i + 1] + 3.0 * y[i + 1];
+        to[i + 2] = x[i + 2] + 3.0 * y[i + 2];
+        to[i + 3] = x[i + 3] + 3.0 * y[i + 3];
+    }
+}
+
+/* The same with vectors as wide as the compiler likes. */
+static void triad_widest(double* __restrict a, const double* __restrict b,
+                         const double* __restrict c, long n)
+{
     for (long i = 0; i < n; i++) {
         a[i] = b[i] + 3.0 * c[i];
     }
 }
 
-/* One sample of each a repetition, over three arrays in the `size` bytes at p; the first repetition
+/* One sample of each a repetition, in GB/s, over three arrays in the `size` bytes at p; the first repetition
  * warms up. Prints what the sums add up to, which has to be the same on both sides. */
 static void measure(double* p, long size, long repetitions)
 {
@@ -42,9 +56,12 @@ static void measure(double* p, long size, long repetitions)
         double middle = now();
         triad(p, p + n, p + 2 * n, n);
         double end = now();
+        triad_widest(p, p + n, p + 2 * n, n);
+        double widest = now();
         if (r >= 0) {
             sample("read", "GB/s", bytes / (middle - start) * 1e-9);
             sample("triad", "GB/s", bytes / (end - middle) * 1e-9);
+            sample("triad-widest-vectors", "GB/s", bytes / (widest - end) * 1e-9);
         }
     }
     printf("check %.17g\n", check);

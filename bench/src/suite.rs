@@ -167,7 +167,7 @@ fn window(s: &Setting, bench: &str, metric: &str) -> Result<Vec<Row>> {
         }
     }
     std::fs::remove_file(&file)?;
-    ours.0.retain(|name, _| name == metric);
+    ours.0.retain(|name, _| name.starts_with(metric));
     Ok(rows(bench, &ours, peer.as_ref().map(|_| ("native", &theirs))))
 }
 
