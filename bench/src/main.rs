@@ -38,6 +38,9 @@ enum Command {
         /// How often each program is run.
         #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=100))]
         rounds: u16,
+        /// Measure another `mobula` in turns with this one, as the peer of every metric.
+        #[arg(long, value_name = "MOBULA")]
+        against: Option<PathBuf>,
         /// Also append to a file below this directory, by kind of machine and date.
         #[arg(long, value_name = "DIR")]
         record: Option<PathBuf>,
@@ -47,8 +50,8 @@ enum Command {
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::List => list(),
-        Command::Run { names, json, rounds, record, .. } => {
-            run(&names, json, rounds, record.as_deref())
+        Command::Run { names, json, rounds, against, record, .. } => {
+            run(&names, json, rounds, against.as_deref(), record.as_deref())
         }
     };
     match done {
@@ -68,7 +71,13 @@ fn list() -> Result<()> {
     Ok(())
 }
 
-fn run(names: &[String], json: bool, rounds: u16, record: Option<&Path>) -> Result<()> {
+fn run(
+    names: &[String],
+    json: bool,
+    rounds: u16,
+    against: Option<&Path>,
+    record: Option<&Path>,
+) -> Result<()> {
     if let Some(unknown) = names.iter().find(|name| ALL.iter().all(|bench| bench.name != **name)) {
         bail!("there is no benchmark {unknown:?}; mobula-bench list shows them");
     }
@@ -77,7 +86,11 @@ fn run(names: &[String], json: bool, rounds: u16, record: Option<&Path>) -> Resu
     let mut lines = Vec::new();
     for bench in ALL.iter().filter(|b| names.is_empty() || names.iter().any(|n| n == b.name)) {
         eprintln!("{}: {}", bench.name, bench.about);
-        for row in bench.run(&setting)? {
+        let rows = match against {
+            None => bench.run(&setting)?,
+            Some(other) => bench.run_against(&setting, other)?,
+        };
+        for row in rows {
             let line = serde_json::to_string(&row)?;
             let mut out = std::io::stdout().lock();
             if json {

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 /// Where everything is.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Place {
     /// Directory of the binaries `mobula` and `mobula-flights`.
     bin: PathBuf,
@@ -36,6 +36,17 @@ impl Place {
             bail!("there is no {}; run cargo build --release or set MOBULA", mobula.display());
         }
         Ok(Self { bin, mobula, root: root.to_owned(), out })
+    }
+
+    /// The same with another `mobula`, whose guests are kept apart.
+    ///
+    /// # Errors
+    /// When it is not there or its directory cannot be made.
+    pub fn with_mobula(&self, mobula: &Path) -> Result<Self> {
+        let mobula = mobula.canonicalize().with_context(|| format!("{}", mobula.display()))?;
+        let out = self.out.join("against");
+        std::fs::create_dir_all(&out).with_context(|| format!("making {}", out.display()))?;
+        Ok(Self { mobula, out, ..self.clone() })
     }
 
     /// A file that benchmarks make.

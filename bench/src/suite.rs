@@ -79,6 +79,25 @@ pub const ALL: &[Bench] = &[
 ];
 
 impl Bench {
+    /// Runs each round with the `mobula` of the setting and with another one, in turns; a sample is
+    /// the median of a round.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn run_against(&self, setting: &Setting, other: &Path) -> Result<Vec<Row>> {
+        let (mut ours, mut theirs) = (Samples::default(), Samples::default());
+        let round = |place| Setting { place, rounds: 1, threads: setting.threads };
+        let (this, that) = (round(setting.place.clone()), round(setting.place.with_mobula(other)?));
+        for _ in 0..setting.rounds {
+            for (setting, samples) in [(&this, &mut ours), (&that, &mut theirs)] {
+                for row in self.run(setting)? {
+                    samples.add(&row.metric, &row.unit, row.median);
+                }
+            }
+        }
+        Ok(rows(self.name, &ours, Some(("other mobula", &theirs))))
+    }
+
     /// Builds what it needs and measures.
     ///
     /// # Errors

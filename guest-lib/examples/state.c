@@ -1,5 +1,5 @@
-// Every state call once: whole values, parts, windows, dirty flags, push and pull, masks, files. A
-// second call sees what the first one wrote.
+// Every state call once: whole values, parts, windows, dirty flags, push and pull, masks, merges, files,
+// values made and removed. A second call sees what the first one wrote.
 //
 // compile: mobula cc -o state.wasm state.c
 // run: mobula run state.wasm
@@ -8,6 +8,8 @@
 // expect: unwritten bytes are 0
 // expect: window: "ONE two"
 // expect: masked: mask is 0 again
+// expect: merged: 10 3 9
+// expect: made and removed
 // expect: file: 11 bytes, "from a file"
 // expect: child saw "ONE two" and wrote 42
 // exit: 0
@@ -90,18 +92,46 @@ static int masked(void)
     return 0;
 }
 
+static int merged(void)
+{
+    // Elements of a private buffer are combined with the value's, each atomically.
+    const int32_t first[3] = { 4, 3, -2 }, second[3] = { 6, 8, 9 };
+    int32_t all[3];
+    faasmWriteState("sums", BYTES_CONST(first), sizeof first);
+    mobulaMergeState("sums", sizeof first, 0, second, 4, MOBULA_I32, MOBULA_SUM);
+    mobulaMergeState("sums", sizeof first, 4, second + 1, 4, MOBULA_I32, MOBULA_MIN);
+    mobulaMergeState("sums", sizeof first, 8, second + 2, 4, MOBULA_I32, MOBULA_MAX);
+    mobulaPushMerge("sums", MOBULA_I32, MOBULA_SUM);
+    faasmReadState("sums", BYTES(all), sizeof all);
+    printf("merged: %d %d %d\n", (int)all[0], (int)all[1], (int)all[2]);
+    return 0;
+}
+
+static int madeAndRemoved(void)
+{
+    mobulaStateCreate("made", 1000);
+    CHECK(faasmReadStateSize("made") == 1000);
+    uint8_t* bytes = faasmReadStatePtr("made", 1000);
+    CHECK(bytes[999] == 0);
+    // A value can be removed when no call has a window on it.
+    mobulaUnmap(bytes);
+    mobulaStateDelete("made");
+    CHECK(faasmReadStateSize("made") == 0);
+    printf("made and removed\n");
+    return 0;
+}
+
 static int fromFile(void)
 {
-    FILE* file = fopen("/tmp/text", "w");
-    if (file == NULL) {
-        // No directory to write to: mobula run --dir /tmp gives one.
-        faasmWriteState("file", BYTES_CONST("from a file"), 11);
-    } else {
-        fputs("from a file", file);
-        fclose(file);
-        CHECK(faasmWriteStateFromFile("file", "/tmp/text") == 11);
-    }
-    CHECK(faasmWriteStateFromFile("file", "/no/such/file") == -1);
+    // /tmp is this call's own and gone with it.
+    const char* path = "/tmp/mobula-example-text";
+    FILE* file = fopen(path, "w");
+    CHECK(file != NULL);
+    fputs("from a file", file);
+    fclose(file);
+    CHECK(faasmWriteStateFromFile("file", path) == 11);
+    remove(path);
+    CHECK((long)faasmWriteStateFromFile("file", "/no/such/file") == -1);
     char text[12] = "";
     faasmReadState("file", BYTES(text), 11);
     printf("file: %ld bytes, \"%s\"\n", faasmReadStateSize("file"), text);
@@ -121,7 +151,8 @@ FAASM_FUNC(child, 1)
 
 FAASM_MAIN_FUNC()
 {
-    if (wholeAndPart() != 0 || window() != 0 || masked() != 0 || fromFile() != 0) {
+    if (wholeAndPart() != 0 || window() != 0 || masked() != 0 || merged() != 0 ||
+        madeAndRemoved() != 0 || fromFile() != 0) {
         return 1;
     }
     char seen[SIZE] = "";

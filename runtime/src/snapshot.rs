@@ -99,9 +99,18 @@ impl KnownPages {
             return Ok(false);
         };
         let before = self.bytes;
-        let mut found = Vec::new();
-        scanner.private_pages(memory.base(), memory.accessible(), &mut found)?;
-        self.ranges = found.into_iter().flat_map(|range| subtract(range, windows)).collect();
+        let all = 0..memory.accessible();
+        // Large windows are not looked at: their page tables cost more than a scan of each gap.
+        let large = windows.bytes() > limits::LIGHT_WINDOW_BYTES;
+        let parts = if large { subtract(all, windows) } else { vec![all] };
+        let (mut ranges, mut found) = (Vec::new(), Vec::new());
+        for part in parts {
+            scanner.private_pages(memory.base() + part.start, part.len(), &mut found)?;
+            let shifted = |range: Range<usize>| range.start + part.start..range.end + part.start;
+            let found = found.drain(..).map(shifted);
+            ranges.extend(found.flat_map(|range| subtract(range, windows)));
+        }
+        self.ranges = ranges;
         self.bytes = self.ranges.iter().map(ExactSizeIterator::len).sum();
         Ok(self.bytes != before)
     }

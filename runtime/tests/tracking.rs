@@ -78,3 +78,19 @@ fn windows_of_the_proto_function_are_tracked_in_every_call() {
         assert_eq!(pushed(&guest), calls);
     }
 }
+
+#[test]
+fn what_a_masked_push_did_not_send_is_not_sent_later() {
+    let mask = "(data (i32.const 32) \"m\\00\")
+        (func $mask (result i32) (call $window (i32.const 32) (i32.const 1048576)))";
+    let body = format!(
+        "{} (i32.store8 offset=70 (call $mask) (i32.const 255))
+         (call $push_masked (i32.const 0) (i32.const 32)) {PUSH}",
+        store(1)
+    );
+    let guest = guest(true, "", &body, &format!("(i32.const 0)) {mask} (func (result i32)"));
+    for calls in 1..=3 {
+        assert_eq!(guest.value(0), 0);
+        assert_eq!(pushed(&guest), calls, "the masked push sends it, the plain one nothing more");
+    }
+}

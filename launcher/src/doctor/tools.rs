@@ -107,7 +107,7 @@ fn leftovers(store: Option<&Path>) -> Check {
         return Check::ok("leftovers", "none");
     }
     let bytes = human(found.iter().map(|leftover| leftover.bytes).sum());
-    let dead = format!("{} of dead processes, {bytes}", found.len());
+    let dead = format!("{} that nobody needs, {bytes}", found.len());
     Check::warning("leftovers", dead, "mobula clean --dry-run, then mobula clean")
 }
 
