@@ -7,7 +7,8 @@ use wasmtime::{Memory, ResourceLimiter};
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
 
-use crate::call::{Children, Slot};
+use crate::call::Slot;
+use crate::children::Children;
 use crate::function::{Entry, Function};
 use crate::memory::GuestMemory;
 use crate::memory::window::Windows;

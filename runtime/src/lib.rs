@@ -23,6 +23,7 @@ pub mod error;
 pub mod limits;
 
 mod call;
+mod children;
 mod faaslet;
 mod function;
 mod functions;
