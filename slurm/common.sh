@@ -27,10 +27,10 @@ set_up() {
         MOBULA=$(command -v mobula || echo "$MOBULA_SLURM/../target/release/mobula")
     fi
     [[ -x $MOBULA ]] || die "no mobula on the PATH nor at $MOBULA; set MOBULA to it"
-    MOBULA_CACHE=${MOBULA_CACHE:-${SLURM_TMPDIR:-${TMPDIR:-/tmp}}/mobula-cache-$(id -u)}
-    export MOBULA MOBULA_CACHE MOBULA_SLURM
     # A directory that only the submitting host had.
     [[ -d ${TMPDIR:-/tmp} ]] || unset TMPDIR
+    MOBULA_CACHE=${MOBULA_CACHE:-${SLURM_TMPDIR:-${TMPDIR:-/tmp}}/mobula-cache-$(id -u)}
+    export MOBULA MOBULA_CACHE MOBULA_SLURM
     # Settings of OpenMP bind or multiply threads behind the back of the affinity mask.
     local name
     for name in $(compgen -e | grep -E '^(OMP|GOMP|KMP)_' || true); do unset "$name"; done
@@ -38,7 +38,7 @@ set_up() {
 
 # ---- Steps and their binding ----
 
-# Since Slurm 22.05 a step does not inherit --cpus-per-task. One task a node unless told otherwise.
+# Since Slurm 22.05 a step does not inherit --cpus-per-task.
 step() { # COMMAND...
     srun --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" --ntasks-per-node=1 --cpu-bind=cores \
         bash "$MOBULA_SLURM/common.sh" "$@"
@@ -47,7 +47,7 @@ step() { # COMMAND...
 # Says where this task runs, in one line, and warns of a mask that is probably a mistake.
 tell_binding() {
     local cpus node='' count
-    cpus=$(taskset -pc $$ 2>/dev/null | sed 's/.*: //')
+    cpus=$(taskset -pc $$ 2>/dev/null | sed 's/.*: //' || true)
     count=$(nproc)
     if command -v numactl >/dev/null; then
         node=", memory of NUMA nodes $(numactl --show | sed -n 's/^membind: *//p')"
