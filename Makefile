@@ -1,12 +1,14 @@
 # The two commands for a fresh machine: `make demo` and `make test`. Both install what they need.
 
-.PHONY: demo test bench build lint unit loom help
-SCRIPTS := .ci/setup .ci/run bench/demo bench/data/fetch-flights bench/data/prepare-flights
+.PHONY: demo test bench build lint unit loom cluster help
+SCRIPTS := .ci/setup .ci/run bench/demo bench/data/fetch-flights bench/data/prepare-flights \
+	slurm/dev-cluster slurm/test slurm/common.sh $(wildcard slurm/*.sbatch)
 
 help:
-	@echo "make demo    set up, build, and run SGD on real flights data"
-	@echo "make test    set up, build, and run every check and test"
-	@echo "make bench   run every benchmark and write bench/record/"
+	@echo "make demo     set up, build, and run SGD on real flights data"
+	@echo "make test     set up, build, and run every check and test"
+	@echo "make cluster  run the job scripts with a real Slurm on two hosts (root)"
+	@echo "make bench    run every benchmark and write bench/record/"
 
 demo:
 	@.ci/setup
@@ -16,7 +18,7 @@ demo:
 test:
 	@.ci/setup test
 	$(MAKE) unit lint loom
-	cargo build --release
+	$(MAKE) cluster
 	bench/demo --quiet
 
 build:
@@ -35,6 +37,10 @@ lint:
 # The lock protocol under every interleaving of three preemptions.
 loom:
 	RUSTFLAGS="--cfg loom" cargo test --release -p mobula-shm --lib --target-dir target/loom lock
+
+# Two hosts on this machine with Slurm; says why where that cannot be.
+cluster: build
+	slurm/test
 
 bench:
 	@.ci/setup
