@@ -1,7 +1,7 @@
 //! `mobula`: runs isolated WebAssembly functions over shared state.
 //!
 //! parse → prepare → run → report, visible here in one screen; what each command does is in its
-//! module. No policy and no `unsafe` live in this crate.
+//! module. No `unsafe` lives in this crate, and no policy but that of `placement`.
 
 #![forbid(unsafe_code)]
 
@@ -12,11 +12,13 @@ mod doctor;
 mod functions;
 mod info;
 mod pages;
+mod placement;
 mod progress;
 mod reaper;
 mod run;
 mod store;
 mod toolchain;
+mod topology;
 mod values;
 
 use std::io::Write;

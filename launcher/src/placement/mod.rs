@@ -1,0 +1,154 @@
+//! Placement of a rank on its node: look at the machine, plan, bind, say what was done.
+//!
+//! The only place where the launcher has policy, and that is in `plan`, which is pure: whoever
+//! starts many ranks calls it for each of them. Here are the steps around it, for one rank a
+//! process.
+//!
+//! Invariant: called before the process has threads and before memory is filled, since mask and
+//! memory policy of a thread are inherited by those that it starts, and no page moves later.
+
+mod plan;
+#[cfg(test)]
+mod plan_tests;
+mod scheduler;
+
+use std::fmt::Write;
+
+use mobula_runtime::Config;
+use nix::sched::{CpuSet, sched_setaffinity};
+use nix::unistd::Pid;
+
+use crate::cli::run::{Bind, CallArgs};
+use crate::tell;
+use crate::topology::{Look, Machine, Topology, format};
+pub use plan::Warning;
+use plan::{LocalRanks, Memory, NumaPlan};
+use scheduler::Agreement;
+
+/// Where this rank runs.
+#[derive(Debug)]
+pub struct Placement {
+    plan: NumaPlan,
+    binding: Binding,
+}
+
+/// What became of the plan.
+#[derive(Debug, PartialEq, Eq)]
+enum Binding {
+    /// Carried out; the memory policy with the reason why it was refused.
+    Done(Result<Memory, String>),
+    /// Not wanted.
+    Unwanted,
+    /// Made for another machine than this one.
+    Imagined,
+}
+
+/// Places this process as `mobula run` and `mobula invoke` are told to, and says on standard error
+/// what must be known.
+pub fn place(args: &CallArgs) -> Placement {
+    let look = if args.report_bindings { Look::Close } else { Look::Quick };
+    let machine = Machine::look(look);
+    let plan = plan::plan(&machine.topology, args.threads.map(usize::from), LocalRanks::ALONE);
+    let binding = match args.bind {
+        Bind::None => Binding::Unwanted,
+        Bind::Numa if machine.is_real() => bind(&machine, &plan),
+        Bind::Numa => Binding::Imagined,
+    };
+    let placement = Placement { plan, binding };
+    let agreement = scheduler::compare(&machine.topology.mask, LocalRanks::ALONE);
+    let all = args.report_bindings || !agreement.schedulers.is_empty();
+    for warning in placement.plan.warnings.iter().filter(|w| all || w.is_own_doing()) {
+        tell(&format!("warning: {warning}: {}", warning.remedy()));
+    }
+    if args.report_bindings {
+        tell(&placement.report(&machine.topology, &agreement));
+    }
+    placement
+}
+
+impl Placement {
+    /// Puts into `config` what the runtime is to do about it.
+    pub fn configure(&self, config: &mut Config) {
+        match self.binding {
+            Binding::Done(_) => {
+                config.threads = self.plan.threads;
+                config.cpus = self.plan.pins();
+                config.numa_node = match self.plan.memory {
+                    Memory::Prefer(node) => Some(node),
+                    Memory::FirstTouch => None,
+                };
+            }
+            Binding::Unwanted => {
+                config.threads = self.plan.threads;
+                config.cpus.clear();
+            }
+            // As many threads as this machine has room for, wherever the plan would put them.
+            Binding::Imagined => config.cpus.clear(),
+        }
+    }
+
+    /// One line: host, rank, NUMA node, CPUs, memory policy, what the scheduler says.
+    fn report(&self, topology: &Topology, agreement: &Agreement) -> String {
+        let plan = &self.plan;
+        let pins = match self.binding {
+            Binding::Unwanted => Vec::new(),
+            Binding::Done(_) | Binding::Imagined => plan.pins(),
+        };
+        let cpus = if pins.is_empty() { &plan.cpus } else { &pins };
+        let of =
+            |node: &&crate::topology::Node| node.cores.concat().iter().any(|c| cpus.contains(c));
+        let nodes = topology.nodes.iter().filter(of).filter_map(|node| node.index);
+        let nodes: Vec<_> = nodes.filter_map(|index| usize::try_from(index).ok()).collect();
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let mut line = format!("host {}, rank {}", host.trim(), LocalRanks::ALONE.index);
+        let _ = match &*nodes {
+            [] => write!(line, ", NUMA node unknown"),
+            [node] => write!(line, ", NUMA node {node}"),
+            several => write!(line, ", NUMA nodes {}", format(several)),
+        };
+        let _ = write!(line, ", cores {}, threads {}", format(cpus), plan.threads);
+        line += if pins.is_empty() { " (not pinned)" } else { " (pinned)" };
+        let _ = match &self.binding {
+            Binding::Done(Ok(memory)) => write!(line, ", memory {memory}"),
+            Binding::Done(Err(why)) => write!(line, ", memory {} ({why})", Memory::FirstTouch),
+            Binding::Unwanted => write!(line, ", memory {}", Memory::FirstTouch),
+            Binding::Imagined => {
+                write!(
+                    line,
+                    ", memory {} (topology of another machine: nothing is bound)",
+                    plan.memory
+                )
+            }
+        };
+        let _ = write!(line, "; {agreement}");
+        line
+    }
+}
+
+/// Keeps this process on the CPUs of the plan, and its memory on the node.
+fn bind(machine: &Machine, plan: &NumaPlan) -> Binding {
+    if plan.cpus.len() < machine.topology.mask.len() {
+        let mut set = CpuSet::new();
+        let all = plan.cpus.iter().all(|&cpu| set.set(cpu).is_ok());
+        // A refusal costs speed only: threads are still pinned one by one.
+        let _ = all && sched_setaffinity(Pid::from_raw(0), &set).is_ok();
+    }
+    Binding::Done(match plan.memory {
+        Memory::Prefer(node) => machine.prefer_memory(node).map(|()| plan.memory),
+        Memory::FirstTouch => Ok(plan.memory),
+    })
+}
+
+/// What `mobula doctor` says: where one rank would be, and what is wrong with that.
+pub fn examine() -> (String, Vec<Warning>) {
+    let machine = Machine::look(Look::Close);
+    let plan = plan::plan(&machine.topology, None, LocalRanks::ALONE);
+    let agreement = scheduler::compare(&machine.topology.mask, LocalRanks::ALONE);
+    let mut found = format!("CPUs {} (cores: {})", format(&plan.cpus), plan.cores);
+    let _ = match plan.node {
+        Some(node) => write!(found, ", NUMA node {node}"),
+        None => write!(found, ", {} NUMA nodes", machine.topology.usable().len()),
+    };
+    let _ = write!(found, ", memory {}; {agreement}", plan.memory);
+    (found, plan.warnings)
+}
