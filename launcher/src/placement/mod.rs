@@ -152,3 +152,39 @@ pub fn examine() -> (String, Vec<Warning>) {
     let _ = write!(found, ", memory {}; {agreement}", plan.memory);
     (found, plan.warnings)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of_this_thread(file: &str) -> String {
+        std::fs::read_to_string(format!("/proc/thread-self/{file}")).unwrap_or_default()
+    }
+
+    /// Binds a thread of its own as a plan on a machine with several nodes would have it, and looks at
+    /// a thread that this one starts.
+    #[test]
+    fn threads_inherit_what_was_bound() {
+        let machine = Machine::look(Look::Close);
+        let mut plan = plan::plan(&machine.topology, None, LocalRanks::ALONE);
+        plan.cpus.truncate(1);
+        let (cpu, node) = (plan.cpus[0], machine.topology.usable()[0].index.unwrap_or(0));
+        plan.memory = Memory::Prefer(node);
+        let bound = std::thread::spawn(move || {
+            let binding = bind(&machine, &plan);
+            let child = || (of_this_thread("status"), of_this_thread("numa_maps"));
+            (binding, std::thread::spawn(child).join().unwrap())
+        });
+        let (binding, (status, maps)) = bound.join().unwrap();
+        assert!(status.contains(&format!("Cpus_allowed_list:\t{cpu}\n")), "{status}");
+        match binding {
+            // A kernel without NUMA shows no maps.
+            Binding::Done(Ok(memory)) => {
+                assert_eq!(memory, Memory::Prefer(node));
+                assert!(maps.is_empty() || maps.contains(" prefer"), "{maps}");
+            }
+            Binding::Done(Err(why)) => assert!(why.contains(&format!("{node}")), "{why}"),
+            other => panic!("{other:?}"),
+        }
+    }
+}
