@@ -70,9 +70,10 @@ fn main() -> ExitCode {
     }
 }
 
-/// Says something on standard error; where that is closed, nobody wants to know.
+/// Says something on standard error; where that is closed, nobody wants to know. One write, so that
+/// lines of processes that share it stay whole.
 fn tell(text: &str) {
-    let _ = writeln!(std::io::stderr(), "mobula: {text}");
+    let _ = std::io::stderr().write_all(format!("mobula: {text}\n").as_bytes());
 }
 
 /// Prints JSON or text on standard output.

@@ -12,7 +12,7 @@ use crate::cli::parse::{KeyValue, StateArg};
 use crate::cli::run::{CallArgs, InvokeArgs, RunArgs};
 use crate::compile::{cache, name_of, read_module};
 use crate::functions::function_name;
-use crate::placement::place;
+use crate::placement::{Ranks, place};
 use crate::progress::compiling;
 use crate::store::{self, DirStore, keep};
 use crate::{exit, tell};
@@ -21,7 +21,7 @@ use crate::{exit, tell};
 const PIECE: usize = 4 << 20;
 
 pub fn run(args: RunArgs) -> Result<u8> {
-    let placement = place(&args.call);
+    let placement = place(&args.call, Ranks::ALONE);
     let input = input(&args.call)?;
     let wasm = read_module(&args.file)?;
     let name = name_of(&args.file);
@@ -51,7 +51,7 @@ pub fn run(args: RunArgs) -> Result<u8> {
 }
 
 pub fn invoke(args: &InvokeArgs) -> Result<u8> {
-    let placement = place(&args.call);
+    let placement = place(&args.call, Ranks::ALONE);
     let (user, name) = (args.function.user.as_str(), function_name(&args.function)?);
     let input = input(&args.call)?;
     let store = Arc::new(store::open(args.store.as_deref())?);

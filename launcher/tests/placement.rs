@@ -89,6 +89,24 @@ fn a_rank_says_where_it_is() {
 }
 
 #[test]
+fn lines_of_processes_that_share_standard_error_stay_whole() {
+    let place = place_with_guest();
+    run_with(&place, &[], &[]);
+    let said = place.path("said");
+    let open = || std::fs::File::options().append(true).create(true).open(&said).unwrap();
+    let start = |_| {
+        let mut command = place.mobula(&["run", "empty.wasm", "--report-bindings"]);
+        quiet(&mut command).stderr(open()).spawn().unwrap()
+    };
+    let mut children: Vec<_> = (0..16).map(start).collect();
+    assert!(children.iter_mut().all(|child| place::wait(child).success()));
+    let text = std::fs::read_to_string(&said).unwrap();
+    let whole = |line: &&str| line.starts_with("mobula: ") && line.matches("mobula: ").count() == 1;
+    assert!(text.lines().all(|line| whole(&line)), "{text}");
+    assert_eq!(text.matches(", rank 0, ").count(), 16, "{text}");
+}
+
+#[test]
 fn an_invocation_says_it_too() {
     let place = place_with_guest();
     place.good(&["upload", "demo/empty", "empty.wasm"]);

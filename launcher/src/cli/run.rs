@@ -92,7 +92,8 @@ pub fn title() -> impl clap::builder::TypedValueParser<Value = Title> {
 /// How a rank is bound to its node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Bind {
-    /// Each thread to a CPU of the mask; memory to the NUMA node, where the rank is on one of several.
+    /// Each thread to a CPU of the mask; memory to the NUMA node, where the rank is on one of
+    /// several.
     Numa,
     /// Nothing is bound.
     None,

@@ -20,14 +20,31 @@ use nix::unistd::Pid;
 
 use crate::cli::run::{Bind, CallArgs};
 use crate::tell;
-use crate::topology::{Look, Machine, Topology, format};
+use crate::topology::{Look, Machine, Node, Topology, format};
 pub use plan::Warning;
-use plan::{LocalRanks, Memory, NumaPlan};
+use plan::{Among, Memory, NumaPlan};
 use scheduler::Agreement;
+
+/// A rank's place among the others.
+#[derive(Debug, Clone, Copy)]
+pub struct Ranks {
+    /// In the job.
+    pub job: Among,
+    /// On this host.
+    pub host: Among,
+    /// On this host, those with the very same mask.
+    pub mask: Among,
+}
+
+impl Ranks {
+    /// The only rank.
+    pub const ALONE: Self = Self { job: Among::ALONE, host: Among::ALONE, mask: Among::ALONE };
+}
 
 /// Where this rank runs.
 #[derive(Debug)]
 pub struct Placement {
+    rank: usize,
     plan: NumaPlan,
     binding: Binding,
 }
@@ -45,17 +62,17 @@ enum Binding {
 
 /// Places this process as `mobula run` and `mobula invoke` are told to, and says on standard error
 /// what must be known.
-pub fn place(args: &CallArgs) -> Placement {
+pub fn place(args: &CallArgs, ranks: Ranks) -> Placement {
     let look = if args.report_bindings { Look::Close } else { Look::Quick };
     let machine = Machine::look(look);
-    let plan = plan::plan(&machine.topology, args.threads.map(usize::from), LocalRanks::ALONE);
+    let plan = plan::plan(&machine.topology, args.threads.map(usize::from), ranks.mask);
     let binding = match args.bind {
         Bind::None => Binding::Unwanted,
         Bind::Numa if machine.is_real() => bind(&machine, &plan),
         Bind::Numa => Binding::Imagined,
     };
-    let placement = Placement { plan, binding };
-    let agreement = scheduler::compare(&machine.topology.mask, LocalRanks::ALONE);
+    let placement = Placement { rank: ranks.job.index, plan, binding };
+    let agreement = scheduler::compare(&machine.topology.mask, ranks);
     let all = args.report_bindings || !agreement.schedulers.is_empty();
     for warning in placement.plan.warnings.iter().filter(|w| all || w.is_own_doing()) {
         tell(&format!("warning: {warning}: {}", warning.remedy()));
@@ -69,13 +86,15 @@ pub fn place(args: &CallArgs) -> Placement {
 impl Placement {
     /// Puts into `config` what the runtime is to do about it.
     pub fn configure(&self, config: &mut Config) {
-        match self.binding {
-            Binding::Done(_) => {
+        match &self.binding {
+            Binding::Done(memory) => {
                 config.threads = self.plan.threads;
                 config.cpus = self.plan.pins();
+                // What the kernel refused it refuses again; without hwloc it was not asked.
+                let refused = cfg!(feature = "hwloc") && memory.is_err();
                 config.numa_node = match self.plan.memory {
-                    Memory::Prefer(node) => Some(node),
-                    Memory::FirstTouch => None,
+                    Memory::Prefer(node) if !refused => Some(node),
+                    _ => None,
                 };
             }
             Binding::Unwanted => {
@@ -95,12 +114,11 @@ impl Placement {
             Binding::Done(_) | Binding::Imagined => plan.pins(),
         };
         let cpus = if pins.is_empty() { &plan.cpus } else { &pins };
-        let of =
-            |node: &&crate::topology::Node| node.cores.concat().iter().any(|c| cpus.contains(c));
+        let of = |node: &&Node| node.cores.concat().iter().any(|c| cpus.contains(c));
         let nodes = topology.nodes.iter().filter(of).filter_map(|node| node.index);
         let nodes: Vec<_> = nodes.filter_map(|index| usize::try_from(index).ok()).collect();
         let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-        let mut line = format!("host {}, rank {}", host.trim(), LocalRanks::ALONE.index);
+        let mut line = format!("host {}, rank {}", host.trim(), self.rank);
         let _ = match &*nodes {
             [] => write!(line, ", NUMA node unknown"),
             [node] => write!(line, ", NUMA node {node}"),
@@ -142,8 +160,8 @@ fn bind(machine: &Machine, plan: &NumaPlan) -> Binding {
 /// What `mobula doctor` says: where one rank would be, and what is wrong with that.
 pub fn examine() -> (String, Vec<Warning>) {
     let machine = Machine::look(Look::Close);
-    let plan = plan::plan(&machine.topology, None, LocalRanks::ALONE);
-    let agreement = scheduler::compare(&machine.topology.mask, LocalRanks::ALONE);
+    let plan = plan::plan(&machine.topology, None, Among::ALONE);
+    let agreement = scheduler::compare(&machine.topology.mask, Ranks::ALONE);
     let mut found = format!("CPUs {} (cores: {})", format(&plan.cpus), plan.cores);
     let _ = match plan.node {
         Some(node) => write!(found, ", NUMA node {node}"),
@@ -161,12 +179,12 @@ mod tests {
         std::fs::read_to_string(format!("/proc/thread-self/{file}")).unwrap_or_default()
     }
 
-    /// Binds a thread of its own as a plan on a machine with several nodes would have it, and looks at
-    /// a thread that this one starts.
+    /// Binds a thread of its own as a plan on a machine with several nodes would have it, and looks
+    /// at a thread that this one starts.
     #[test]
     fn threads_inherit_what_was_bound() {
         let machine = Machine::look(Look::Close);
-        let mut plan = plan::plan(&machine.topology, None, LocalRanks::ALONE);
+        let mut plan = plan::plan(&machine.topology, None, Among::ALONE);
         plan.cpus.truncate(1);
         let (cpu, node) = (plan.cpus[0], machine.topology.usable()[0].index.unwrap_or(0));
         plan.memory = Memory::Prefer(node);

@@ -16,18 +16,15 @@ use std::fmt;
 
 use crate::topology::{Core, Node, Topology, format};
 
-/// A rank among those of its host that have the very same mask; ranks with masks of their own do
-/// not count, since the scheduler has divided the host already.
+/// A rank's place among several.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LocalRanks {
-    /// This one's place among them.
+pub struct Among {
     pub index: usize,
-    /// How many there are.
     pub count: usize,
 }
 
-impl LocalRanks {
-    /// Nobody else has this mask.
+impl Among {
+    /// There is no other one.
     pub const ALONE: Self = Self { index: 0, count: 1 };
 }
 
@@ -90,7 +87,7 @@ impl Warning {
         match self {
             Self::OneCore { .. } => {
                 "under Slurm repeat --cpus-per-task for srun (since 22.05 a step \
-                                     does not inherit it); under Open MPI use --map-by with :PE=N; \
+                                     does not inherit it); under Open MPI use --map-by slot:PE=N; \
                                      else see taskset -p $$"
                     .to_owned()
             }
@@ -143,8 +140,10 @@ impl fmt::Display for Warning {
     }
 }
 
-/// Plans for one rank. `threads` is what was asked for; else there is one for each CPU.
-pub fn plan(topology: &Topology, threads: Option<usize>, local: LocalRanks) -> NumaPlan {
+/// Plans for one rank. `threads` is what was asked for; else there is one for each CPU. `local` are
+/// the ranks of the host that have the very same mask; ranks with masks of their own do not count,
+/// since the scheduler has divided the host for them already.
+pub fn plan(topology: &Topology, threads: Option<usize>, local: Among) -> NumaPlan {
     let nodes = topology.usable();
     let part = match local.count {
         0 | 1 => alone(&nodes, threads),
@@ -178,7 +177,7 @@ fn alone(nodes: &[Node], threads: Option<usize>) -> Node {
 }
 
 /// The part of one of several ranks on this mask.
-fn among(nodes: &[Node], local: LocalRanks) -> Node {
+fn among(nodes: &[Node], local: Among) -> Node {
     if nodes.is_empty() {
         return Node { index: None, cores: Vec::new() };
     }
@@ -215,7 +214,7 @@ fn warnings(
     nodes: &[Node],
     part: &Node,
     threads: Option<usize>,
-    local: LocalRanks,
+    local: Among,
 ) -> Vec<Warning> {
     let mut found = Vec::new();
     let (ranks, count) = (local.count.max(1), nodes.len());

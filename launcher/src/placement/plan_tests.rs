@@ -25,20 +25,20 @@ fn masked(nodes: usize, cores: usize, threads: usize, mask: &[usize]) -> Topolog
     Topology::new(machine(nodes, cores, threads), mask.iter().copied().collect())
 }
 
-fn rank(index: usize, count: usize) -> LocalRanks {
-    LocalRanks { index, count }
+fn rank(index: usize, count: usize) -> Among {
+    Among { index, count }
 }
 
 #[test]
 fn one_node_is_taken_whole_and_memory_left_alone() {
-    let plan = plan(&whole(1, 2, 2), None, LocalRanks::ALONE);
+    let plan = plan(&whole(1, 2, 2), None, Among::ALONE);
     assert_eq!((plan.node, plan.threads, plan.memory), (Some(0), 4, Memory::FirstTouch));
     assert_eq!((plan.pins(), plan.warnings), (vec![0, 1, 2, 3], vec![]));
 }
 
 #[test]
 fn a_mask_inside_a_node_binds_its_memory() {
-    let plan = plan(&masked(2, 4, 1, &[4, 5, 6, 7]), None, LocalRanks::ALONE);
+    let plan = plan(&masked(2, 4, 1, &[4, 5, 6, 7]), None, Among::ALONE);
     assert_eq!((plan.node, plan.memory), (Some(1), Memory::Prefer(1)));
     assert_eq!((plan.cpus, plan.warnings), (vec![4, 5, 6, 7], vec![]));
 }
@@ -49,13 +49,13 @@ fn physical_cores_come_before_hyper_threads() {
     let cores = vec![vec![0, 1], vec![2, 3], vec![4, 5]];
     let nodes = vec![Node { index: Some(0), cores }];
     let topology = Topology::new(nodes, (0..6).collect());
-    let plan = |threads| plan(&topology, Some(threads), LocalRanks::ALONE).pins();
+    let plan = |threads| plan(&topology, Some(threads), Among::ALONE).pins();
     assert_eq!((plan(3), plan(4)), (vec![0, 2, 4], vec![0, 2, 4, 1]));
 }
 
 #[test]
 fn one_rank_over_nodes_keeps_its_cpus_and_is_told() {
-    let plan = plan(&whole(2, 4, 1), None, LocalRanks::ALONE);
+    let plan = plan(&whole(2, 4, 1), None, Among::ALONE);
     assert_eq!((plan.node, plan.threads, plan.memory), (None, 8, Memory::FirstTouch));
     assert_eq!(plan.warnings, [Warning::SpansNodes { nodes: 2, ranks: 1 }]);
     let remedy = plan.warnings[0].remedy();
@@ -65,7 +65,7 @@ fn one_rank_over_nodes_keeps_its_cpus_and_is_told() {
 #[test]
 fn few_threads_stay_on_one_node() {
     let topology = masked(2, 4, 2, &[0, 4, 5, 6, 7, 8, 12, 13, 14, 15]);
-    let plan = |threads| plan(&topology, Some(threads), LocalRanks::ALONE);
+    let plan = |threads| plan(&topology, Some(threads), Among::ALONE);
     assert_eq!((plan(1).node, plan(4).node, plan(5).node), (Some(0), Some(1), None));
     assert_eq!((plan(4).pins(), plan(4).warnings), (vec![4, 5, 6, 7], vec![]));
 }
@@ -96,17 +96,17 @@ fn ranks_on_one_node_share_it_and_are_told() {
 #[test]
 fn one_core_of_many_is_told_with_its_cause() {
     let narrow = masked(1, 4, 2, &[1, 5]);
-    let found = plan(&narrow, None, LocalRanks::ALONE).warnings;
+    let found = plan(&narrow, None, Among::ALONE).warnings;
     assert_eq!(found, [Warning::OneCore { mask: vec![1, 5], cores: 4 }]);
     assert_eq!(found[0].to_string(), "only CPUs 1,5 may be used, one core of 4");
     assert!(found[0].remedy().contains("--cpus-per-task"));
-    assert_eq!(plan(&narrow, Some(1), LocalRanks::ALONE).warnings, []);
-    assert_eq!(plan(&whole(1, 1, 2), None, LocalRanks::ALONE).warnings, []);
+    assert_eq!(plan(&narrow, Some(1), Among::ALONE).warnings, []);
+    assert_eq!(plan(&whole(1, 1, 2), None, Among::ALONE).warnings, []);
 }
 
 #[test]
 fn more_threads_than_cpus_are_told_and_not_pinned() {
-    let plan = plan(&whole(1, 2, 1), Some(5), LocalRanks::ALONE);
+    let plan = plan(&whole(1, 2, 1), Some(5), Among::ALONE);
     assert_eq!((plan.threads, plan.pins()), (5, vec![]));
     assert_eq!(plan.warnings, [Warning::TooManyThreads { threads: 5, cpus: 2 }]);
 }
@@ -134,7 +134,7 @@ fn masks(cpus: usize) -> Vec<BTreeSet<usize>> {
 }
 
 /// What every plan for one rank keeps, whatever the machine.
-fn check_one(topology: &Topology, threads: Option<usize>, local: LocalRanks, plan: &NumaPlan) {
+fn check_one(topology: &Topology, threads: Option<usize>, local: Among, plan: &NumaPlan) {
     let here = || format!("{topology:?} {threads:?} {local:?} {plan:?}");
     let cpus: BTreeSet<_> = plan.cpus.iter().copied().collect();
     assert!(cpus.is_subset(&topology.mask) && cpus.len() == plan.cpus.len(), "{}", here());

@@ -7,7 +7,8 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::plan::LocalRanks;
+use super::Ranks;
+use super::plan::Among;
 use crate::topology::{format, parse};
 
 /// Reads one variable of the environment.
@@ -33,12 +34,12 @@ impl fmt::Display for Agreement {
     }
 }
 
-/// Compares this process's environment with its mask and its place among the ranks of the host.
-pub fn compare(mask: &BTreeSet<usize>, local: LocalRanks) -> Agreement {
-    compare_with(&|name| std::env::var(name).ok(), mask, local)
+/// Compares this process's environment with its mask and its place among the ranks.
+pub fn compare(mask: &BTreeSet<usize>, ranks: Ranks) -> Agreement {
+    compare_with(&|name| std::env::var(name).ok(), mask, ranks)
 }
 
-fn compare_with(var: Var, mask: &BTreeSet<usize>, local: LocalRanks) -> Agreement {
+fn compare_with(var: Var, mask: &BTreeSet<usize>, ranks: Ranks) -> Agreement {
     let set = |names: &[&str]| names.iter().any(|name| var(name).is_some());
     let known = [
         ("Slurm", set(&["SLURM_CPU_BIND", "SLURM_CPU_BIND_LIST", "SLURM_CPUS_PER_TASK"])),
@@ -47,7 +48,7 @@ fn compare_with(var: Var, mask: &BTreeSet<usize>, local: LocalRanks) -> Agreemen
     ];
     let schedulers = known.iter().filter(|(_, here)| *here).map(|(name, _)| *name).collect();
     let contradictions = [cpus_per_task(var, mask), bind_list(var, mask)];
-    let contradictions = contradictions.into_iter().flatten().chain(places(var, local)).collect();
+    let contradictions = contradictions.into_iter().flatten().chain(places(var, ranks)).collect();
     Agreement { schedulers, contradictions }
 }
 
@@ -94,19 +95,19 @@ fn bits(mask: &str) -> Option<BTreeSet<usize>> {
 }
 
 /// Ranks and numbers of ranks that are not ours.
-fn places(var: Var, local: LocalRanks) -> Vec<String> {
-    // One rank a job: its place in the world is its place on the host.
-    let LocalRanks { index, count } = local;
+fn places(var: Var, ranks: Ranks) -> Vec<String> {
+    let Ranks { job, host, .. } = ranks;
     let said = [
-        ("OMPI_COMM_WORLD_LOCAL_RANK", index),
-        ("OMPI_COMM_WORLD_LOCAL_SIZE", count),
-        ("PMIX_RANK", index),
-        ("PMI_RANK", index),
-        ("PMI_SIZE", count),
+        ("OMPI_COMM_WORLD_LOCAL_RANK", host.index, host, " on this host"),
+        ("OMPI_COMM_WORLD_LOCAL_SIZE", host.count, host, " on this host"),
+        ("PMIX_RANK", job.index, job, ""),
+        ("PMI_RANK", job.index, job, ""),
+        ("PMI_SIZE", job.count, job, ""),
     ];
-    let wrong = said.iter().filter_map(|&(name, ours)| {
+    let wrong = said.iter().filter_map(|&(name, ours, Among { index, count }, place)| {
         let theirs: usize = var(name)?.parse().ok()?;
-        (theirs != ours).then(|| format!("{name}={theirs}, but this is rank {index} of {count}"))
+        let but = || format!("{name}={theirs}, but this is rank {index} of {count}{place}");
+        (theirs != ours).then(but)
     });
     wrong.collect()
 }
@@ -115,50 +116,52 @@ fn places(var: Var, local: LocalRanks) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn said(vars: &[(&str, &str)], mask: &[usize], local: LocalRanks) -> String {
+    fn said(vars: &[(&str, &str)], mask: &[usize], ranks: Ranks) -> String {
         let var = |name: &str| {
             vars.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
         };
-        compare_with(&var, &mask.iter().copied().collect(), local).to_string()
+        compare_with(&var, &mask.iter().copied().collect(), ranks).to_string()
     }
 
     #[test]
     fn a_scheduler_that_says_what_is_so_agrees() {
-        assert_eq!(said(&[], &[0], LocalRanks::ALONE), "no scheduler");
+        assert_eq!(said(&[], &[0], Ranks::ALONE), "no scheduler");
         let slurm = [
             ("SLURM_CPUS_PER_TASK", "2"),
             ("SLURM_CPU_BIND", "quiet,mask_cpu:0x3,0xC"),
             ("SLURM_LOCALID", "1"),
         ];
-        assert_eq!(said(&slurm, &[2, 3], LocalRanks::ALONE), "agrees with Slurm");
-        assert_eq!(said(&slurm[..1], &[0, 1, 64, 65], LocalRanks::ALONE), "agrees with Slurm");
+        assert_eq!(said(&slurm, &[2, 3], Ranks::ALONE), "agrees with Slurm");
+        assert_eq!(said(&slurm[..1], &[0, 1, 64, 65], Ranks::ALONE), "agrees with Slurm");
         let list = [("SLURM_CPU_BIND_TYPE", "map_cpu:"), ("SLURM_CPU_BIND_LIST", "5,7")];
-        assert_eq!(said(&list, &[5], LocalRanks::ALONE), "agrees with Slurm");
+        assert_eq!(said(&list, &[5], Ranks::ALONE), "agrees with Slurm");
         let unbound = [("SLURM_CPU_BIND", "quiet,none"), ("PMIX_RANK", "0"), ("PMI_SIZE", "1")];
-        assert_eq!(said(&unbound, &[1], LocalRanks::ALONE), "agrees with Slurm and PMI");
+        assert_eq!(said(&unbound, &[1], Ranks::ALONE), "agrees with Slurm and PMI");
         let open = [("OMPI_COMM_WORLD_LOCAL_RANK", "1"), ("OMPI_COMM_WORLD_LOCAL_SIZE", "2")];
-        assert_eq!(said(&open, &[1], LocalRanks { index: 1, count: 2 }), "agrees with Open MPI");
+        let (second, alone) = (Among { index: 1, count: 2 }, Among::ALONE);
+        let bound = Ranks { job: second, host: second, mask: alone };
+        assert_eq!(said(&open, &[1], bound), "agrees with Open MPI");
     }
 
     #[test]
     fn what_is_not_so_is_named() {
-        let line = said(&[("SLURM_CPUS_PER_TASK", "8")], &[3], LocalRanks::ALONE);
+        let line = said(&[("SLURM_CPUS_PER_TASK", "8")], &[3], Ranks::ALONE);
         assert_eq!(line, "differs from Slurm: SLURM_CPUS_PER_TASK=8, but the mask is 3");
-        let line = said(&[("SLURM_CPU_BIND", "mask_cpu:f0")], &[0, 1], LocalRanks::ALONE);
+        let line = said(&[("SLURM_CPU_BIND", "mask_cpu:f0")], &[0, 1], Ranks::ALONE);
         assert!(line.ends_with("gives task 0 CPUs 4-7, but the mask is 0-1"), "{line}");
         let vars = [("OMPI_COMM_WORLD_LOCAL_SIZE", "2"), ("PMIX_RANK", "1")];
-        let line = said(&vars, &[0, 1], LocalRanks::ALONE);
+        let line = said(&vars, &[0, 1], Ranks::ALONE);
         assert_eq!(
             line,
-            "differs from Open MPI and PMI: OMPI_COMM_WORLD_LOCAL_SIZE=2, but this is rank 0 of 1; \
-             PMIX_RANK=1, but this is rank 0 of 1"
+            "differs from Open MPI and PMI: OMPI_COMM_WORLD_LOCAL_SIZE=2, but this is rank 0 of 1 \
+             on this host; PMIX_RANK=1, but this is rank 0 of 1"
         );
     }
 
     #[test]
     fn nonsense_is_not_compared() {
         let vars = [("SLURM_CPU_BIND", "mask_cpu:xyz"), ("SLURM_CPUS_PER_TASK", "many")];
-        assert_eq!(said(&vars, &[0], LocalRanks::ALONE), "agrees with Slurm");
+        assert_eq!(said(&vars, &[0], Ranks::ALONE), "agrees with Slurm");
         assert_eq!(bits("0x10000000000000001"), Some([0, 64].into()));
         assert_eq!((bits("0x0"), bits("")), (None, None));
     }
