@@ -1,7 +1,7 @@
 //! `mobula`: runs isolated WebAssembly functions over shared state.
 //!
 //! parse → prepare → run → report, visible here in one screen; what each command does is in its
-//! module. No policy and no `unsafe` live in this crate.
+//! module. No `unsafe` lives in this crate, and no policy but that of `placement`.
 
 #![forbid(unsafe_code)]
 
@@ -12,11 +12,13 @@ mod doctor;
 mod functions;
 mod info;
 mod pages;
+mod placement;
 mod progress;
 mod reaper;
 mod run;
 mod store;
 mod toolchain;
+mod topology;
 mod values;
 
 use std::io::Write;
@@ -68,9 +70,10 @@ fn main() -> ExitCode {
     }
 }
 
-/// Says something on standard error; where that is closed, nobody wants to know.
+/// Says something on standard error; where that is closed, nobody wants to know. One write, so that
+/// lines of processes that share it stay whole.
 fn tell(text: &str) {
-    let _ = writeln!(std::io::stderr(), "mobula: {text}");
+    let _ = std::io::stderr().write_all(format!("mobula: {text}\n").as_bytes());
 }
 
 /// Prints JSON or text on standard output.

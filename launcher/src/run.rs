@@ -12,6 +12,7 @@ use crate::cli::parse::{KeyValue, StateArg};
 use crate::cli::run::{CallArgs, InvokeArgs, RunArgs};
 use crate::compile::{cache, name_of, read_module};
 use crate::functions::function_name;
+use crate::placement::{Ranks, place};
 use crate::progress::compiling;
 use crate::store::{self, DirStore, keep};
 use crate::{exit, tell};
@@ -20,11 +21,13 @@ use crate::{exit, tell};
 const PIECE: usize = 4 << 20;
 
 pub fn run(args: RunArgs) -> Result<u8> {
+    let placement = place(&args.call, Ranks::ALONE);
     let input = input(&args.call)?;
     let wasm = read_module(&args.file)?;
     let name = name_of(&args.file);
     let store = store_of(&args)?;
-    let config = config(&args.call, args.file.display().to_string(), store.clone())?;
+    let mut config = config(&args.call, args.file.display().to_string(), store.clone())?;
+    placement.configure(&mut config);
     let runtime = Runtime::new(config, Arc::new(ProcessStdio))?;
     register(&runtime, &args.user, &name, &args.file, &wasm)?;
     for with in &args.with {
@@ -48,10 +51,12 @@ pub fn run(args: RunArgs) -> Result<u8> {
 }
 
 pub fn invoke(args: &InvokeArgs) -> Result<u8> {
+    let placement = place(&args.call, Ranks::ALONE);
     let (user, name) = (args.function.user.as_str(), function_name(&args.function)?);
     let input = input(&args.call)?;
     let store = Arc::new(store::open(args.store.as_deref())?);
-    let config = config(&args.call, format!("{user}/{name}"), Some(store.clone()))?;
+    let mut config = config(&args.call, format!("{user}/{name}"), Some(store.clone()))?;
+    placement.configure(&mut config);
     let runtime = Runtime::new(config, Arc::new(ProcessStdio))?;
     let size = crate::functions::size(&store, user, name);
     compiling(name, size, || runtime.prepare(user, name))?;

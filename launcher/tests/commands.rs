@@ -25,6 +25,7 @@ fn doctor_checks_everything_and_says_what_to_do() {
         "page size",
         "userfaultfd",
         "CPUs and NUMA nodes",
+        "placement",
         "/dev/shm",
         "cgroup memory limit",
         "address space",

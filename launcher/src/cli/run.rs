@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::parse::{self, DirArg, KeyValue, StateArg, Title};
 
@@ -89,6 +89,16 @@ pub fn title() -> impl clap::builder::TypedValueParser<Value = Title> {
     OsStringValueParser::new().try_map(|text| Title::parse(&text))
 }
 
+/// How a rank is bound to its node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Bind {
+    /// Each thread to a CPU of the mask; memory to the NUMA node, where the rank is on one of
+    /// several.
+    Numa,
+    /// Nothing is bound.
+    None,
+}
+
 /// What every run can be told.
 #[derive(Debug, Args)]
 pub struct CallArgs {
@@ -104,6 +114,13 @@ pub struct CallArgs {
     /// Worker threads [default: one for each CPU this process may use].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
+    /// Where the threads and the memory of this process are bound.
+    #[arg(long, value_name = "MODE", value_enum, default_value_t = Bind::Numa)]
+    pub bind: Bind,
+    /// Say on standard error where this rank runs: host, rank, NUMA node, cores (CPUs, as Linux
+    /// numbers them), memory policy, and whether the scheduler says the same.
+    #[arg(long)]
+    pub report_bindings: bool,
     /// Flag for getConfFlag, on when V is 1, on or true.
     #[arg(long, value_name = "K=V")]
     pub conf: Vec<KeyValue>,

@@ -1,12 +1,13 @@
-//! Kernel, processors and NUMA nodes.
+//! Kernel, processors, NUMA nodes, and where a rank would be on them.
 
 use mobula_runtime::{config, node};
 use nix::unistd::{SysconfVar, sysconf};
 
 use super::{Check, setting};
+use crate::{placement, topology};
 
 pub fn checks() -> Vec<Check> {
-    vec![kernel(), page_size(), write_protection(), numa()]
+    vec![kernel(), page_size(), write_protection(), cpus(), placed()]
 }
 
 fn kernel() -> Check {
@@ -47,70 +48,32 @@ fn write_protection() -> Check {
     )
 }
 
-fn numa() -> Check {
+fn cpus() -> Check {
     let name = "CPUs and NUMA nodes";
     let cpus = config::allowed_cpus().len();
-    let online = std::thread::available_parallelism().map_or(cpus, usize::from);
+    let quota = std::thread::available_parallelism().map_or(cpus, usize::from);
     let all = sysconf(SysconfVar::_NPROCESSORS_ONLN).ok().flatten().unwrap_or(0);
     let nodes = setting("/sys/devices/system/node/online");
-    let nodes = nodes.as_deref().map_or(1, |list| count(list).max(1));
-    let spanned = spanned_nodes(&config::allowed_cpus());
-    let found = format!("{cpus} of {all} CPUs may be used, on {spanned} of {nodes} NUMA nodes");
-    if cpus == 1 && all > 1 {
+    let nodes = nodes.as_deref().map_or(1, |list| topology::parse(list).len().max(1));
+    let found = format!("{cpus} of {all} CPUs may be used; {nodes} NUMA nodes");
+    if quota < cpus {
         return Check::warning(
             name,
-            found,
-            "only one CPU: under Slurm repeat --cpus-per-task for srun; else see taskset -p $$",
-        );
-    }
-    if spanned > 1 {
-        return Check::warning(
-            name,
-            found,
-            "start one process a node, bound to it: srun --cpu-bind=ldoms, or numactl -N0 -m0",
-        );
-    }
-    if online < cpus {
-        return Check::warning(
-            name,
-            format!("{found}; a quota allows the time of {online}"),
-            format!("more threads than that wait for each other: --threads {online}"),
+            format!("{found}; a quota allows the time of {quota}"),
+            format!("more threads than that wait for each other: --threads {quota}"),
         );
     }
     Check::ok(name, found)
 }
 
-/// NUMA nodes to which these CPUs belong; at least one.
-fn spanned_nodes(cpus: &[usize]) -> usize {
-    let nodes = std::fs::read_dir("/sys/devices/system/node").into_iter().flatten().flatten();
-    let lists = nodes.filter_map(|entry| {
-        let name = entry.file_name().into_string().ok()?;
-        name.strip_prefix("node")?.parse::<u32>().ok()?;
-        std::fs::read_to_string(entry.path().join("cpulist")).ok()
-    });
-    let spans = |list: &String| ranges(list).any(|range| cpus.iter().any(|c| range.contains(c)));
-    lists.filter(spans).count().max(1)
-}
-
-/// The ranges of a list such as `0-3,8`.
-fn ranges(list: &str) -> impl Iterator<Item = std::ops::RangeInclusive<usize>> {
-    list.trim().split(',').filter_map(|part| {
-        let (first, last) = part.split_once('-').unwrap_or((part, part));
-        Some(first.parse().ok()?..=last.parse().ok()?)
-    })
-}
-
-fn count(list: &str) -> usize {
-    ranges(list).map(Iterator::count).sum()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lists_of_numbers() {
-        assert_eq!((count("0"), count("0-3,8\n"), count("")), (1, 5, 0));
-        assert!(ranges("2-4,9").any(|range| range.contains(&3)));
+/// Where a rank would run, by the planner of `mobula run`.
+fn placed() -> Check {
+    let name = "placement";
+    let (found, warnings) = placement::examine();
+    if warnings.is_empty() {
+        return Check::ok(name, found);
     }
+    let what: Vec<_> = warnings.iter().map(ToString::to_string).collect();
+    let remedies: Vec<_> = warnings.iter().map(placement::Warning::remedy).collect();
+    Check::warning(name, format!("{found}; {}", what.join("; ")), remedies.join("; "))
 }
