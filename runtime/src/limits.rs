@@ -40,6 +40,8 @@ pub const COPY_BYTES: usize = 32 << 20;
 pub const RELEARN_RESETS: u32 = 256;
 /// How long a worker that runs out of work looks for more before it sleeps.
 pub const SEARCH: Duration = Duration::from_micros(30);
+/// Looks in a row at a queue with one piece of work after which another worker takes it.
+pub const LONELY_LOOKS: u32 = 4;
 /// Every so many picks a worker takes its oldest work instead of its newest.
 pub const FAIRNESS: u32 = 1024;
 /// Resolution of time-outs.

@@ -308,10 +308,11 @@ impl Scheduler {
                 return Some(work);
             }
         }
-        local.deque.pop().or_else(|| self.steal(local))
+        local.deque.pop().or_else(|| self.steal(local, 2))
     }
 
-    fn steal(&self, local: &WorkerLocal) -> Option<Work> {
+    /// Takes work from outside or from a worker that has at least `least` pieces of it.
+    fn steal(&self, local: &WorkerLocal, least: usize) -> Option<Work> {
         loop {
             let mut retry = false;
             match self.injector.steal_batch_and_pop(&local.deque) {
@@ -321,6 +322,9 @@ impl Scheduler {
             }
             for step in 1..self.threads {
                 let victim = &self.stealers[(local.index + step) % self.threads];
+                if victim.len() < least {
+                    continue;
+                }
                 match victim.steal_batch_and_pop(&local.deque) {
                     Steal::Success(work) => return Some(work),
                     Steal::Retry => retry = true,
@@ -337,8 +341,18 @@ impl Scheduler {
     fn search(&self, local: &WorkerLocal) -> Option<Work> {
         self.searching.fetch_add(1, Ordering::SeqCst);
         let (start, backoff) = (Instant::now(), Backoff::new());
+        let mut lonely = 0;
         let found = loop {
             if let Some(work) = self.next(local) {
+                break Some(work);
+            }
+            // A single piece is most likely about to be taken by its owner, which chained it and now
+            // awaits it: taking it would move the call and its parent between threads. One that stays
+            // is somebody's who is busy.
+            lonely = if self.stealers.iter().all(Stealer::is_empty) { 0 } else { lonely + 1 };
+            if lonely >= limits::LONELY_LOOKS
+                && let Some(work) = self.steal(local, 1)
+            {
                 break Some(work);
             }
             if start.elapsed() > limits::SEARCH {
