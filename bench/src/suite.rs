@@ -95,7 +95,8 @@ impl Bench {
                 }
             }
         }
-        Ok(rows(self.name, &ours, Some(("other mobula", &theirs))))
+        let name = other.file_name().unwrap_or_default().to_string_lossy();
+        Ok(rows(self.name, &ours, Some((&name, &theirs))))
     }
 
     /// Builds what it needs and measures.
