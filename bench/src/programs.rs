@@ -141,7 +141,18 @@ pub fn watch(command: &mut Command, mut at: impl FnMut(&str, u32)) -> Result<()>
 /// A field of `/proc/PID/status`, in KiB; 0 when it is not there.
 #[must_use]
 pub fn status_kib(pid: u32, field: &str) -> f64 {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    field_kib(&format!("/proc/{pid}/status"), field)
+}
+
+/// Memory of a process in KiB with every page counted once, however often the process maps it. What
+/// the kernel calls resident counts a page once for each window on it.
+#[must_use]
+pub fn shared_once_kib(pid: u32) -> f64 {
+    field_kib(&format!("/proc/{pid}/smaps_rollup"), "Pss")
+}
+
+fn field_kib(file: &str, field: &str) -> f64 {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
     line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0.0)
 }

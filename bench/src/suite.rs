@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::measure::{Row, Samples, rows};
 use crate::platform;
-use crate::programs::{Place, output, status_kib, watch};
+use crate::programs::{Place, output, shared_once_kib, status_kib, watch};
 
 /// A benchmark by name.
 #[derive(Debug, Clone, Copy)]
@@ -293,8 +293,8 @@ fn sgd(s: &Setting) -> Result<Vec<Row>> {
         let mut command = guest_run(s.threads, workers);
         let mut child = command.stdout(std::process::Stdio::null()).spawn()?;
         while child.try_wait()?.is_none() {
-            most = most.max(status_kib(child.id(), "VmHWM"));
-            std::thread::sleep(std::time::Duration::from_millis(2));
+            most = most.max(shared_once_kib(child.id()));
+            std::thread::sleep(std::time::Duration::from_millis(5));
         }
         ours.add(&format!("peak-memory-{workers}-workers"), "KiB", most);
     }
