@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::measure::{Row, Samples, rows};
 use crate::platform;
-use crate::programs::{Place, output, shared_once_kib, status_kib, watch};
+use crate::programs::{Place, on_one_cpu, output, shared_once_kib, status_kib, watch};
 
 /// A benchmark by name.
 #[derive(Debug, Clone, Copy)]
@@ -42,12 +42,12 @@ pub const ALL: &[Bench] = &[
     Bench {
         name: "window-read",
         about: "sum over a window, GB/s (peer: native on the same bytes)",
-        run: |s| window(s, "window-read", "read"),
+        run: |s| on_one_cpu(|| window(s, "window-read", "read")),
     },
     Bench {
         name: "window-triad",
         about: "triad over a window, GB/s (peer: native on the same bytes)",
-        run: |s| window(s, "window-triad", "triad"),
+        run: |s| on_one_cpu(|| window(s, "window-triad", "triad")),
     },
     Bench { name: "window-map", about: "opening 1 MiB windows, ns and system calls", run: map },
     Bench { name: "proto", about: "proto-function: first and later calls", run: proto },
