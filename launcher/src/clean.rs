@@ -132,7 +132,7 @@ fn of_dead(dir: &Path, what: &'static str) -> Vec<Leftover> {
 }
 
 /// The process that `mobula-<pid>-…` belongs to.
-fn pid_of(name: &OsStr) -> Option<u32> {
+pub fn pid_of(name: &OsStr) -> Option<u32> {
     let (pid, _) = name.to_str()?.strip_prefix("mobula-")?.split_once('-')?;
     pid.parse().ok()
 }

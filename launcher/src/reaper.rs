@@ -45,7 +45,7 @@ pub fn reap(dir: &Path) -> u8 {
     let _ = nix::unistd::setsid();
     let mut end = Vec::new();
     let _ = std::io::stdin().lock().read_to_end(&mut end);
-    let ours = dir.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"mobula-"));
+    let ours = dir.file_name().is_some_and(|name| crate::clean::pid_of(name).is_some());
     if ours && dir.is_absolute() {
         // Usually it is gone already: its owner ended well.
         let _ = std::fs::remove_dir_all(dir);
