@@ -30,7 +30,7 @@ impl std::fmt::Debug for Function {
 }
 
 /// Which code of a function a call runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) enum Entry {
     /// An entry by its index.
     Index(i32),

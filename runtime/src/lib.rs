@@ -20,6 +20,7 @@
 
 pub mod config;
 pub mod error;
+pub mod fabric;
 pub mod limits;
 
 mod call;
@@ -32,6 +33,7 @@ mod hostcalls;
 mod inspect;
 pub mod node;
 mod pool;
+mod remote;
 mod runtime;
 mod scratch;
 mod snapshot;

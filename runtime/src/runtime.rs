@@ -13,12 +13,14 @@ use wasmtime::{Engine, Linker};
 use crate::call::{CallTable, FreeSlots, Outcome, Slot};
 use crate::config::Config;
 use crate::error::{ModuleError, RuntimeError};
+use crate::fabric::Fabric;
 use crate::function::{Entry, Function};
 use crate::functions::Functions;
 use crate::host::Host;
 use crate::limits;
 use crate::memory::Creator;
 use crate::pool::Gate;
+use crate::remote::Remote;
 use crate::sched::monitor::Monitor;
 use crate::sched::{self, Ready, Scheduler, Work, with_worker};
 use crate::scratch::Scratch;
@@ -53,6 +55,8 @@ pub(crate) struct Rank {
     pub(crate) monitor: Arc<Monitor>,
     pub(crate) linker: Linker<Host>,
     pub(crate) functions: Functions,
+    /// The other ranks; `None` where there are none.
+    pub(crate) remote: Option<Remote>,
     /// Free slots of threads that are no workers.
     outside_slots: Mutex<FreeSlots>,
     /// Threads that were asked to give up idle faaslets and have not yet.
@@ -100,6 +104,27 @@ impl Runtime {
     /// [`RuntimeError`] when threads, the engine or shared memory cannot be had, or a directory of
     /// the configuration does not exist.
     pub fn new(config: Config, stdio: Arc<dyn Sink>) -> Result<Self, RuntimeError> {
+        Self::build(config, stdio, None)
+    }
+
+    /// Starts a rank of a job of several. All ranks but the first then [`serve`](Self::serve).
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn join(
+        config: Config,
+        stdio: Arc<dyn Sink>,
+        fabric: Arc<dyn Fabric>,
+    ) -> Result<Self, RuntimeError> {
+        let several = !fabric.job().is_alone();
+        Self::build(config, stdio, several.then_some(fabric))
+    }
+
+    fn build(
+        config: Config,
+        stdio: Arc<dyn Sink>,
+        fabric: Option<Arc<dyn Fabric>>,
+    ) -> Result<Self, RuntimeError> {
         check_dirs(&config)?;
         let io = |op: &str| {
             let op = op.to_owned();
@@ -138,6 +163,7 @@ impl Runtime {
             monitor: monitor.clone(),
             linker,
             functions: Functions::default(),
+            remote: fabric.map(Remote::new),
             outside_slots: Mutex::default(),
             frees_asked: AtomicUsize::new(0),
             main_slot: AtomicU32::new(NO_SLOT),
@@ -147,6 +173,7 @@ impl Runtime {
         monitor
             .start(Arc::downgrade(&rank), rank.config.timeout.is_some())
             .map_err(io("starting the monitor thread"))?;
+        Remote::start(&rank).map_err(io("starting the fabric's thread"))?;
         Ok(Self { rank, started: Mutex::default(), seconds: Mutex::new(0.0), _timers: timers })
     }
 
@@ -232,6 +259,9 @@ impl Runtime {
 impl Drop for Runtime {
     fn drop(&mut self) {
         self.rank.monitor.stop();
+        if let Some(remote) = &self.rank.remote {
+            remote.progress.stop();
+        }
         // Idle faaslets hold the rank; without them the last reference is ours.
         self.rank.scheduler.on_every_thread_wait(|local| {
             local.pools.borrow_mut().drain();

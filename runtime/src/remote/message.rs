@@ -1,0 +1,65 @@
+//! What ranks say to each other. Encoded by postcard, as the head of a frame.
+
+use serde::{Deserialize, Serialize};
+
+use crate::call::Slot;
+use crate::function::Entry;
+
+/// One frame's head.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) enum Message {
+    /// Run these calls; the body holds their inputs, one behind the other.
+    Calls(Vec<SentCall>),
+    /// These calls have ended; the body holds their outputs, one behind the other.
+    Results(Vec<SentResult>),
+    /// The sender has nothing to do and would take so many calls.
+    Hungry(u32),
+    /// Something that wants an answer.
+    Ask(u64, Request),
+    /// The answer to the sender's question of that number.
+    Answer(u64, Reply),
+    /// The sender lives.
+    Alive,
+}
+
+/// A call on its way to another rank.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SentCall {
+    /// The sender's slot, where the result goes.
+    pub(crate) slot: Slot,
+    /// Number of the function, the same on all ranks.
+    pub(crate) function: u32,
+    /// What of it runs.
+    pub(crate) entry: Entry,
+    /// Its part of a parallel loop.
+    pub(crate) range: Option<(i64, i64)>,
+    /// Bytes of input.
+    pub(crate) input: u32,
+    /// Whether it was placed here and is not to be passed on.
+    pub(crate) bound: bool,
+}
+
+/// A result on its way back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SentResult {
+    /// The receiver's slot.
+    pub(crate) slot: Slot,
+    /// The result code.
+    pub(crate) code: i32,
+    /// Bytes of output.
+    pub(crate) output: u32,
+}
+
+/// A question.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) enum Request {
+    /// Nothing; for tests of the way there and back.
+    Echo,
+}
+
+/// An answer; the kind that belongs to the question.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) enum Reply {
+    /// To `Echo`.
+    Echo,
+}

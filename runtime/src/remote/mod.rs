@@ -1,0 +1,157 @@
+//! The other ranks of the job: questions and answers, and the thread that keeps frames moving.
+//!
+//! ```text
+//!  ask(to, request) ─▶ Ask(id) ─ fabric ─▶ answer(request)        a task, on the rank that was asked
+//!      ▲ suspended                               │
+//!      └────────────── Answer(id) ◀── fabric ────┘
+//! ```
+//!
+//! Whoever has nothing else to do moves frames: workers that look for work, and a thread of its own
+//! that does it when all workers are busy or asleep (`progress`).
+//!
+//! Invariants: what comes from another rank is run on the thread that received it up to its first
+//! suspension, so it never blocks; frames may come in any order, so nothing here relies on one.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+
+use mobula_shm::ByteView;
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use crate::fabric::{Body, Fabric, Job, RankId, Receiver};
+use crate::runtime::Rank;
+use crate::sched::start_task;
+
+pub(crate) mod message;
+mod progress;
+
+pub(crate) use message::{Message, Reply, Request};
+
+/// This rank's view of the others.
+#[derive(Debug)]
+pub(crate) struct Remote {
+    fabric: Arc<dyn Fabric>,
+    next: AtomicU64,
+    asked: Mutex<HashMap<u64, Asked>>,
+    pub(crate) progress: progress::Progress,
+}
+
+/// A question without an answer yet.
+#[derive(Debug)]
+struct Asked {
+    to: RankId,
+    /// Where the answer's body goes.
+    place: Option<ByteView>,
+    answer: oneshot::Sender<(Reply, Body)>,
+}
+
+impl Remote {
+    pub(crate) fn new(fabric: Arc<dyn Fabric>) -> Self {
+        Self {
+            fabric,
+            next: AtomicU64::new(1),
+            asked: Mutex::default(),
+            progress: progress::Progress::default(),
+        }
+    }
+
+    /// Who is in the job.
+    pub(crate) fn job(&self) -> &Job {
+        self.fabric.job()
+    }
+
+    /// Moves frames along; tells whether anything moved.
+    pub(crate) fn poll(&self) -> bool {
+        let moved = self.fabric.poll();
+        self.progress.polled(moved);
+        moved
+    }
+
+    /// Begins to receive frames.
+    pub(crate) fn start(rank: &Arc<Rank>) -> std::io::Result<()> {
+        let Some(remote) = &rank.remote else { return Ok(()) };
+        remote.fabric.attach(Arc::new(Inbox(Arc::downgrade(rank))));
+        progress::start(rank)
+    }
+
+    /// Sends a message.
+    pub(crate) fn tell(&self, to: RankId, message: &Message, body: Body) {
+        let head = postcard::to_allocvec(message).expect("messages have a length and no maps");
+        self.fabric.send(to, &head, body);
+        self.progress.sent();
+    }
+
+    /// Asks another rank and waits for its answer, whose body goes to `place` if there is one.
+    ///
+    /// An answer that never comes means that the rank is gone, and then the job ends.
+    pub(crate) async fn ask(
+        &self,
+        to: RankId,
+        request: Request,
+        body: Body,
+        place: Option<ByteView>,
+    ) -> (Reply, Body) {
+        let (answer, answered) = oneshot::channel();
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        self.asked.lock().insert(id, Asked { to, place, answer });
+        self.tell(to, &Message::Ask(id, request), body);
+        match answered.await {
+            Ok(answer) => answer,
+            Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// Questions that wait for an answer, by the rank that was asked.
+    pub(crate) fn unanswered(&self) -> HashMap<RankId, usize> {
+        let mut counts = HashMap::new();
+        self.asked.lock().values().for_each(|asked| *counts.entry(asked.to).or_default() += 1);
+        counts
+    }
+}
+
+/// Where the frames of a rank arrive.
+struct Inbox(Weak<Rank>);
+
+impl Receiver for Inbox {
+    fn landing(&self, _from: RankId, head: &[u8], _len: usize) -> Option<ByteView> {
+        let rank = self.0.upgrade()?;
+        match postcard::from_bytes(head) {
+            Ok(Message::Answer(id, _)) => rank.remote.as_ref()?.asked.lock().get(&id)?.place.clone(),
+            _ => None,
+        }
+    }
+
+    fn receive(&self, from: RankId, head: &[u8], body: Body) {
+        let Some(rank) = self.0.upgrade() else { return };
+        // Ranks of another version were refused when the job began.
+        let Ok(message) = postcard::from_bytes(head) else { return };
+        let Some(remote) = &rank.remote else { return };
+        match message {
+            Message::Ask(id, request) => {
+                let rank = rank.clone();
+                start_task(rank.id, async move {
+                    let (reply, body) = answer(&rank, from, request, body).await;
+                    if let Some(remote) = &rank.remote {
+                        remote.tell(from, &Message::Answer(id, reply), body);
+                    }
+                });
+            }
+            Message::Answer(id, reply) => {
+                if let Some(asked) = remote.asked.lock().remove(&id) {
+                    // Who asked may have ended meanwhile.
+                    let _ = asked.answer.send((reply, body));
+                }
+            }
+            Message::Calls(_) | Message::Results(_) | Message::Hungry(_) | Message::Alive => {}
+        }
+    }
+}
+
+/// Answers a question of another rank.
+async fn answer(_rank: &Arc<Rank>, _from: RankId, request: Request, body: Body) -> (Reply, Body) {
+    match request {
+        Request::Echo => (Reply::Echo, body),
+    }
+}
