@@ -10,13 +10,14 @@
 //! frees it; result fields are written before DONE is set and read only after it was seen.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 
+use crate::fabric::RankId;
 use crate::limits;
 
 /// Result code of a call that trapped, was refused or ran out of time; the reason is on stderr.
@@ -28,6 +29,12 @@ const WAITING: u32 = 4;
 const INPUT: u32 = 8;
 const OUTPUT: u32 = 16;
 const RANGE: u32 = 32;
+/// It came from another rank, which waits for the result.
+const SENT: u32 = 64;
+/// It runs on another rank.
+const AWAY: u32 = 128;
+/// It runs where its parent wanted it and is not passed on.
+const BOUND: u32 = 256;
 
 const SEGMENT: usize = 4096;
 
@@ -78,6 +85,9 @@ struct CallSlot {
     /// Slot + 1 of the call that this call awaits, for the search for deadlocks; [`SEVERAL`].
     awaits: AtomicU32,
     range: [AtomicI64; 2],
+    /// Of a call that came from another rank, that rank and its slot there; of one that runs on another
+    /// rank, that rank.
+    other: AtomicU64,
     waiter: AtomicWaker,
     payload: Mutex<Vec<u8>>,
 }
@@ -205,6 +215,54 @@ impl CallTable {
             self.recycle(free, slot);
         } else if before & WAITING != 0 {
             entry.waiter.wake();
+        }
+    }
+
+    /// Notes that a call that was not started yet came from slot `theirs` of `rank`.
+    pub(crate) fn set_sender(&self, slot: Slot, rank: RankId, theirs: Slot) {
+        let entry = self.slot(slot);
+        entry.other.store(u64::from(rank) << 32 | u64::from(theirs), Ordering::Relaxed);
+        entry.state.fetch_or(SENT, Ordering::Relaxed);
+    }
+
+    /// The rank and its slot from which the call came, if it came from another one.
+    pub(crate) fn sender(&self, slot: Slot) -> Option<(RankId, Slot)> {
+        let entry = self.slot(slot);
+        let other = || entry.other.load(Ordering::Relaxed);
+        (entry.state.load(Ordering::Relaxed) & SENT != 0)
+            .then(|| ((other() >> 32) as RankId, other() as Slot))
+    }
+
+    /// Notes that a call is on its way to `rank`, unless it came from yet another one.
+    pub(crate) fn set_away(&self, slot: Slot, rank: RankId) {
+        let entry = self.slot(slot);
+        if entry.state.load(Ordering::Relaxed) & SENT == 0 {
+            entry.other.store(rank.into(), Ordering::Relaxed);
+            entry.state.fetch_or(AWAY, Ordering::Relaxed);
+        }
+    }
+
+    /// Notes that a call that was not started yet stays on this rank.
+    pub(crate) fn set_bound(&self, slot: Slot) {
+        self.slot(slot).state.fetch_or(BOUND, Ordering::Relaxed);
+    }
+
+    /// Whether the call stays on this rank.
+    pub(crate) fn is_bound(&self, slot: Slot) -> bool {
+        self.slot(slot).state.load(Ordering::Relaxed) & BOUND != 0
+    }
+
+    /// Frees the slot of a call whose result goes to another rank.
+    pub(crate) fn recycle_sent(&self, free: &mut FreeSlots, slot: Slot) {
+        self.recycle(free, slot);
+    }
+
+    /// Whether another rank may still send a result for this slot.
+    pub(crate) fn is_away(&self, slot: Slot) -> bool {
+        let fresh = self.fresh.load(Ordering::Relaxed);
+        slot < fresh && {
+            let state = self.slot(slot).state.load(Ordering::Acquire);
+            state & (AWAY | SENT) != 0 && state & DONE == 0
         }
     }
 

@@ -53,6 +53,12 @@ pub struct Config {
     pub args: Vec<String>,
     /// Where compiled modules are kept.
     pub cache: Cache,
+    /// Version of Mobula; ranks of another one are refused.
+    pub version: String,
+    /// What the job was told to run; ranks that were told something else are refused.
+    pub launch: String,
+    /// How long another rank may be silent before it counts as gone.
+    pub peer_timeout: Duration,
     /// Where functions and state come from that this run was not given; `None` for nowhere.
     pub store: Option<Arc<dyn Store>>,
 }
@@ -75,6 +81,9 @@ impl Default for Config {
             on_scratch: None,
             args: Vec::new(),
             cache: Cache::none(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            launch: String::new(),
+            peer_timeout: limits::PEER_TIMEOUT,
             store: None,
         }
     }

@@ -111,6 +111,9 @@ pub enum RuntimeError {
         /// What is wrong with its module.
         why: ModuleError,
     },
+    /// The ranks of the job do not work together.
+    #[error("the job cannot run: {0}")]
+    Job(String),
     /// No function of that name is registered for the user.
     #[error("user {user} has no function {name:?}; it has {available}")]
     UnknownFunction {

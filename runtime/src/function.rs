@@ -7,7 +7,7 @@ use wasmtime::InstancePre;
 
 use crate::error::ModuleError;
 use crate::host::Host;
-use crate::module::ModuleInfo;
+use crate::module::{Artifact, ModuleInfo};
 use crate::snapshot::Snapshot;
 use crate::state::UserState;
 
@@ -18,6 +18,10 @@ pub(crate) struct Function {
     pub(crate) name: Box<str>,
     pub(crate) state: Arc<UserState>,
     pub(crate) info: ModuleInfo,
+    /// What other ranks get when they ask.
+    pub(crate) artifact: Artifact,
+    /// The module itself, where other ranks may have to compile it; else empty.
+    pub(crate) wasm: Arc<[u8]>,
     pub(crate) pre: InstancePre<Host>,
     /// Made by the first faaslet; the others wait for it.
     pub(crate) snapshot: tokio::sync::OnceCell<Arc<Snapshot>>,

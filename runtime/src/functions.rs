@@ -13,6 +13,7 @@ use parking_lot::RwLock;
 use crate::error::{ModuleError, RuntimeError};
 use crate::function::Function;
 use crate::limits;
+use crate::module::Artifact;
 use crate::runtime::Rank;
 use crate::store::Turns;
 
@@ -28,7 +29,8 @@ pub(crate) struct Functions {
 
 #[derive(Debug, Default)]
 struct Table {
-    by_id: Vec<Arc<Function>>,
+    /// By number; those that did not come from rank 0 yet are missing.
+    by_id: Vec<Option<Arc<Function>>>,
     by_name: HashMap<Title, u32>,
     main_cached: Option<bool>,
 }
@@ -36,7 +38,7 @@ struct Table {
 impl Functions {
     /// All functions, in the order in which they were registered.
     pub(crate) fn all(&self) -> Vec<Arc<Function>> {
-        self.table.read().by_id.clone()
+        self.table.read().by_id.iter().flatten().cloned().collect()
     }
 
     /// Whether the first function came from the cache.
@@ -56,9 +58,19 @@ impl Functions {
 }
 
 impl Rank {
-    /// The function of that number.
+    /// The function of that number, which is here.
     pub(crate) fn function(&self, id: u32) -> Arc<Function> {
-        self.functions.table.read().by_id[id as usize].clone()
+        self.functions.table.read().by_id[id as usize].clone().expect("functions come before calls")
+    }
+
+    /// Whether the function of that number is here.
+    pub(crate) fn has_function(&self, id: u32) -> bool {
+        self.functions.table.read().by_id.get(id as usize).is_some_and(Option::is_some)
+    }
+
+    /// The number of `user/name`, if it is here.
+    pub(crate) fn function_number(&self, user: &str, name: &str) -> Option<u32> {
+        self.functions.id(&(user.into(), name.into()))
     }
 
     /// Compiles (or takes from the cache) a module and makes it the function `user/name`.
@@ -68,6 +80,19 @@ impl Rank {
             return Err(ModuleError::TooLarge { bytes, limit });
         }
         let artifact = self.config.cache.load(&self.engine, wasm)?;
+        // Ranks with another kind of processor will ask for it.
+        let kept = if self.remote.is_some() { wasm.into() } else { Arc::default() };
+        self.add_function((None, user, name), artifact, kept)
+    }
+
+    /// Makes compiled code the function `user/name`, with the number that it has elsewhere, if it has
+    /// one.
+    pub(crate) fn add_function(
+        &self,
+        (number, user, name): (Option<u32>, &str, &str),
+        artifact: Artifact,
+        wasm: Arc<[u8]>,
+    ) -> Result<u32, ModuleError> {
         let missing = crate::hostcalls::missing(&self.linker, &artifact.module);
         if !missing.is_empty() {
             return Err(ModuleError::MissingImports(missing.join(", ")));
@@ -76,18 +101,24 @@ impl Rank {
         let pre = pre.map_err(|err| ModuleError::Compile(format!("{err:#}")))?;
         let state = self.state.user(user);
         let mut table = self.functions.table.write();
-        let id = u32::try_from(table.by_id.len()).expect("fewer than 2^32 functions");
-        table.by_id.push(Arc::new(Function {
+        let next = u32::try_from(table.by_id.len()).expect("fewer than 2^32 functions");
+        let id = number.unwrap_or(next);
+        if id >= next {
+            table.by_id.resize(id as usize + 1, None);
+        }
+        table.main_cached.get_or_insert(artifact.cached);
+        table.by_id[id as usize] = Some(Arc::new(Function {
             id,
             user: user.into(),
             name: name.into(),
             state,
-            info: artifact.info,
+            info: artifact.info.clone(),
+            artifact,
+            wasm,
             pre,
             snapshot: tokio::sync::OnceCell::new(),
         }));
         table.by_name.insert((user.into(), name.into()), id);
-        table.main_cached.get_or_insert(artifact.cached);
         Ok(id)
     }
 

@@ -40,10 +40,16 @@ pub const COPY_BYTES: usize = 32 << 20;
 pub const RELEARN_RESETS: u32 = 256;
 /// How long a worker that runs out of work looks for more before it sleeps.
 pub const SEARCH: Duration = Duration::from_micros(30);
+/// The same while another rank owes it something: longer than a message takes to another host and back.
+pub const REMOTE_SEARCH: Duration = Duration::from_micros(200);
+/// Pieces of work that are looked at in vain when another rank asks for some.
+pub const LOOKS_BEYOND: usize = 16;
 /// Looks in a row at a queue with one piece of work after which another worker takes it.
 pub const LONELY_LOOKS: u32 = 4;
 /// Every so many picks a worker takes its oldest work instead of its newest.
 pub const FAIRNESS: u32 = 1024;
+/// How long another rank may be silent before it counts as gone, unless the run says otherwise.
+pub const PEER_TIMEOUT: Duration = Duration::from_secs(20);
 /// Resolution of time-outs.
 pub const TICK: Duration = Duration::from_millis(5);
 /// Default stack of a guest fibre, in bytes (host frames and compiled code; the guest's own stack

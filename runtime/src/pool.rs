@@ -202,7 +202,7 @@ fn finish(local: Option<&WorkerLocal>, mut faaslet: Box<Faaslet>, call: Ready, o
         add(&rank.stats.worker(local.index).calls, 1);
     }
     rank.count_reinstantiated(&host.function);
-    rank.with_free_slots(|free| rank.calls.complete(free, call.slot, outcome.code(), output));
+    rank.complete(call.slot, outcome.code(), output);
     let reusable = faaslet.is_reusable();
     let Some(local) = local.filter(|_| reusable) else {
         let rank = faaslet.host().rank.clone();

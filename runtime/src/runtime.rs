@@ -13,7 +13,7 @@ use wasmtime::{Engine, Linker};
 use crate::call::{CallTable, FreeSlots, Outcome, Slot};
 use crate::config::Config;
 use crate::error::{ModuleError, RuntimeError};
-use crate::fabric::Fabric;
+use crate::fabric::{Fabric, RankId};
 use crate::function::{Entry, Function};
 use crate::functions::Functions;
 use crate::host::Host;
@@ -206,6 +206,7 @@ impl Runtime {
         input: Vec<u8>,
     ) -> Result<Finished, RuntimeError> {
         let rank = &self.rank;
+        rank.assemble()?;
         let function = rank.find_function(user, name)?;
         let entry = Entry::Index(entry);
         rank.function(function).export(entry)?;
@@ -213,6 +214,8 @@ impl Runtime {
         let slot = rank.with_free_slots(|free| rank.calls.acquire(free, input));
         let slot = slot.expect("the table is empty before the main call");
         rank.main_slot.store(slot, Ordering::Release);
+        // Main stays here: it is what the user talks to.
+        rank.calls.set_bound(slot);
         rank.scheduler.push(Work::Call(Ready::new(slot, function, entry)));
         let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
         while !rank.calls.poll_done(slot, &waker) {
@@ -221,6 +224,7 @@ impl Runtime {
         while rank.calls.orphans() > 0 {
             std::thread::sleep(limits::SEARCH);
         }
+        rank.wait_until_quiet();
         let (code, output) = (rank.calls.code(slot), rank.calls.take_output(slot));
         rank.main_slot.store(NO_SLOT, Ordering::Release);
         rank.with_free_slots(|free| rank.calls.release_done(free, slot));
@@ -229,29 +233,62 @@ impl Runtime {
         Ok(Finished { outcome: failure.unwrap_or(Outcome::Returned(code)), output })
     }
 
+    /// Every rank of a job but the first: runs what the others send, and returns when the job is over.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Job`] when rank 0 refuses this rank: another version, other arguments.
+    pub fn serve(&self) -> Result<(), RuntimeError> {
+        self.rank.serve()
+    }
+
+    /// Waits until all ranks of the job are there and agree on what to run. [`call`](Self::call) does
+    /// it, too.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Job`], which names who is missing or differs.
+    pub fn assemble(&self) -> Result<(), RuntimeError> {
+        self.rank.assemble()
+    }
+
+    /// What this rank waits for from others, for people; empty if nothing.
+    #[must_use]
+    pub fn awaited(&self) -> String {
+        self.rank.awaited()
+    }
+
     /// The state of this rank.
     #[must_use]
     pub fn state(&self) -> &StateTable {
         &self.rank.state
     }
 
-    /// What happened so far.
+    /// What happened so far on all ranks.
     #[must_use]
     pub fn report(&self) -> Report {
-        let functions = &self.rank.functions;
+        let mut report = self.rank.report();
+        report.seconds = *self.seconds.lock();
+        self.rank.reports().iter().for_each(|other| report.add(other));
+        report
+    }
+}
+
+impl Rank {
+    /// What happened so far on this rank.
+    pub(crate) fn report(&self) -> Report {
+        let functions = &self.functions;
         let reason = |f: &Arc<Function>| {
             f.info.unresettable.as_ref().map(|why| format!("{}: {why}", f.title()))
         };
-        let (state_bytes, state_bytes_most) = self.rank.state.arena_bytes();
+        let (state_bytes, state_bytes_most) = self.state.arena_bytes();
         Report {
             unresettable: functions.all().iter().filter_map(reason).collect(),
             state_bytes,
             state_bytes_most,
             peak_memory_kib: crate::stats::peak_memory_kib(),
             module_cached: functions.main_cached(),
-            threads: self.rank.scheduler.threads(),
-            seconds: *self.seconds.lock(),
-            ..self.rank.stats.report()
+            threads: self.scheduler.threads(),
+            ranks: 1,
+            ..self.stats.report()
         }
     }
 }
@@ -260,7 +297,10 @@ impl Drop for Runtime {
     fn drop(&mut self) {
         self.rank.monitor.stop();
         if let Some(remote) = &self.rank.remote {
-            remote.progress.stop();
+            if remote.job().rank == 0 {
+                self.rank.dismiss();
+            }
+            remote.close();
         }
         // Idle faaslets hold the rank; without them the last reference is ours.
         self.rank.scheduler.on_every_thread_wait(|local| {
@@ -272,6 +312,18 @@ impl Drop for Runtime {
 /// Wakes a thread that waits outside the pool.
 struct Unpark(Thread);
 
+/// Waits for `future` on a thread that is no worker.
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut future = std::pin::pin!(future);
+    loop {
+        match future.as_mut().poll(&mut std::task::Context::from_waker(&waker)) {
+            std::task::Poll::Ready(done) => return done,
+            std::task::Poll::Pending => std::thread::park(),
+        }
+    }
+}
+
 impl Wake for Unpark {
     fn wake(self: Arc<Self>) {
         self.0.unpark();
@@ -279,24 +331,21 @@ impl Wake for Unpark {
 }
 
 impl Rank {
-    /// Queues a call; `None` when too many exist.
-    pub(crate) fn submit(&self, function: u32, entry: Entry, input: Vec<u8>) -> Option<Slot> {
-        let slot = self.with_free_slots(|free| self.calls.acquire(free, input))?;
-        self.scheduler.push(Work::Call(Ready::new(slot, function, entry)));
-        Some(slot)
-    }
-
-    /// Queues one call of a parallel loop; `None` when too many exist.
-    pub(crate) fn submit_part(
+    /// Starts a call, here or on another rank; `None` when too many exist.
+    ///
+    /// `range` is its part of a parallel loop, `home` the rank where the program wants it.
+    pub(crate) fn submit(
         &self,
-        function: u32,
-        entry: Entry,
+        (function, entry): (u32, Entry),
         input: Vec<u8>,
-        range: (i64, i64),
+        range: Option<(i64, i64)>,
+        home: Option<RankId>,
     ) -> Option<Slot> {
         let slot = self.with_free_slots(|free| self.calls.acquire(free, input))?;
-        self.calls.set_range(slot, range);
-        self.scheduler.push(Work::Call(Ready::new(slot, function, entry)));
+        if let Some(range) = range {
+            self.calls.set_range(slot, range);
+        }
+        self.dispatch(slot, function, entry, home);
         Some(slot)
     }
 
@@ -323,9 +372,7 @@ impl Rank {
     /// Ends a call that never ran.
     pub(crate) fn finish_unstarted(&self, call: Ready, outcome: &Outcome) {
         self.report_failure(call, outcome);
-        self.with_free_slots(|free| {
-            self.calls.complete(free, call.slot, outcome.code(), Vec::new())
-        });
+        self.complete(call.slot, outcome.code(), Vec::new());
     }
 
     /// Says on stderr why a call failed; awaiting it gives only a number.

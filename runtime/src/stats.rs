@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam_utils::CachePadded;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Counters of one worker; only its own thread writes them.
 #[derive(Debug, Default)]
@@ -58,6 +58,7 @@ impl Stats {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Report {
             calls: self.sum(|w| &w.calls),
+            calls_by_rank: vec![self.sum(|w| &w.calls)],
             failed_calls: read(&self.failed_calls),
             faaslets_created: read(&self.faaslets_created),
             faaslets_live_most: read(&self.faaslets_live_most),
@@ -83,11 +84,45 @@ pub(crate) fn peak_memory_kib() -> u64 {
     line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
 }
 
+impl Report {
+    /// Adds what another rank has counted.
+    pub(crate) fn add(&mut self, other: &Self) {
+        let sums = [
+            (&mut self.calls, other.calls),
+            (&mut self.failed_calls, other.failed_calls),
+            (&mut self.faaslets_created, other.faaslets_created),
+            (&mut self.faaslets_live_most, other.faaslets_live_most),
+            (&mut self.reinstantiated_calls, other.reinstantiated_calls),
+            (&mut self.resets, other.resets),
+            (&mut self.restored_pages, other.restored_pages),
+            (&mut self.scans, other.scans),
+            (&mut self.discards, other.discards),
+            (&mut self.windows_mapped, other.windows_mapped),
+            (&mut self.windows_warm, other.windows_warm),
+            (&mut self.pushes, other.pushes),
+            (&mut self.pushed_chunks, other.pushed_chunks),
+            (&mut self.pulls, other.pulls),
+            (&mut self.state_bytes, other.state_bytes),
+            (&mut self.state_bytes_most, other.state_bytes_most),
+        ];
+        for (ours, theirs) in sums {
+            *ours += theirs;
+        }
+        self.calls_by_rank.extend(&other.calls_by_rank);
+        self.peak_memory_kib = self.peak_memory_kib.max(other.peak_memory_kib);
+        self.threads += other.threads;
+        self.ranks += other.ranks;
+    }
+}
+
 /// The statistics of a run (`--stats`).
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Report {
     /// Calls that ended, the first included.
     pub calls: u64,
+    /// The same for each rank.
+    pub calls_by_rank: Vec<u64>,
     /// Calls that trapped, timed out or were refused.
     pub failed_calls: u64,
     /// Faaslets that were instantiated.
@@ -126,6 +161,8 @@ pub struct Report {
     pub module_cached: bool,
     /// Worker threads.
     pub threads: usize,
+    /// Ranks that are counted here.
+    pub ranks: u32,
     /// Wall time from the start of the main call to the end of the last one, in seconds.
     pub seconds: f64,
 }

@@ -8,9 +8,11 @@ use wasmtime::{Caller, Linker, Result, bail};
 
 use super::{key, length, memory, named, payload};
 use crate::call::Slot;
+use crate::fabric::RankId;
 use crate::function::Entry;
 use crate::host::Host;
 use crate::limits;
+use crate::remote::functions::Which;
 
 pub(super) fn add(linker: &mut Linker<Host>) -> Result<()> {
     let env = abi::MODULE;
@@ -38,14 +40,17 @@ pub(super) fn add(linker: &mut Linker<Host>) -> Result<()> {
         env,
         abi::CHAIN_THIS,
         |caller: Caller<'_, Host>, index: i32, ptr: u32, len: i32| {
-            chain_this(caller, Entry::Index(index), ptr, len).map_err(named(abi::CHAIN_THIS))
+            chain_this(caller, Entry::Index(index), ptr, len, None).map_err(named(abi::CHAIN_THIS))
         },
     )?;
-    linker.func_wrap(
+    linker.func_wrap_async(
         env,
         abi::CHAIN_FUNCTION,
-        |caller: Caller<'_, Host>, name: u32, ptr: u32, len: i32| {
-            chain_function(caller, name, ptr, len).map_err(named(abi::CHAIN_FUNCTION))
+        |mut caller: Caller<'_, Host>, (name, ptr, len): (u32, u32, i32)| {
+            Box::new(async move {
+                let id = chain_function(&mut caller, name, ptr, len).await;
+                id.map_err(named(abi::CHAIN_FUNCTION))
+            })
         },
     )?;
     add_chains(linker)?;
@@ -58,7 +63,8 @@ fn add_chains(linker: &mut Linker<Host>) -> Result<()> {
         env,
         abi::CHAIN_POINTER,
         |caller: Caller<'_, Host>, address: u32, ptr: u32, len: i32| {
-            chain_this(caller, Entry::Pointer(address), ptr, len).map_err(named(abi::CHAIN_POINTER))
+            chain_this(caller, Entry::Pointer(address), ptr, len, None)
+                .map_err(named(abi::CHAIN_POINTER))
         },
     )?;
     linker.func_wrap(
@@ -74,8 +80,11 @@ fn add_chains(linker: &mut Linker<Host>) -> Result<()> {
         abi::CHAIN_AT,
         |caller: Caller<'_, Host>, k: u32, offset: i64, idx: i32, ptr: u32, len: i32| {
             let run = || {
-                caller.data().function.state.check_place(&key(&caller, k)?, offset)?;
-                chain_this(caller, Entry::Index(idx), ptr, len)
+                let k = key(&caller, k)?;
+                let host = caller.data();
+                host.function.state.check_place(&k, offset)?;
+                let home = host.rank.home_of(&host.function.state, &k, offset);
+                chain_this(caller, Entry::Index(idx), ptr, len, home)
             };
             run().map_err(named(abi::CHAIN_AT))
         },
@@ -168,22 +177,34 @@ fn read_input(caller: &Caller<'_, Host>, ptr: u32, len: i32) -> Result<i32> {
     Ok(i32::try_from(n)?)
 }
 
-fn chain_this(mut caller: Caller<'_, Host>, entry: Entry, ptr: u32, len: i32) -> Result<u32> {
+fn chain_this(
+    mut caller: Caller<'_, Host>,
+    entry: Entry,
+    ptr: u32,
+    len: i32,
+    home: Option<RankId>,
+) -> Result<u32> {
     let input = payload(&caller, ptr, len, "the input")?;
     let function = &caller.data().function;
     function.export(entry)?;
     let id = function.id;
-    chain(&mut caller, id, entry, input)
+    chain(&mut caller, id, entry, input, home)
 }
 
-fn chain_function(mut caller: Caller<'_, Host>, name: u32, ptr: u32, len: i32) -> Result<u32> {
-    let input = payload(&caller, ptr, len, "the input")?;
+async fn chain_function(
+    caller: &mut Caller<'_, Host>,
+    name: u32,
+    ptr: u32,
+    len: i32,
+) -> Result<u32> {
+    let input = payload(caller, ptr, len, "the input")?;
     let Some(name) = memory(caller.data())?.read_c_string(name, limits::NAME_BYTES)? else {
         bail!("a function's name has at most {} bytes", limits::NAME_BYTES);
     };
     let host = caller.data();
-    let function = host.rank.find_function(&host.function.user, &String::from_utf8_lossy(&name))?;
-    chain(&mut caller, function, Entry::Index(0), input)
+    let (user, name) = (host.function.user.to_string(), String::from_utf8_lossy(&name).into());
+    let function = host.rank.obtain(Which::Named(user, name)).await?;
+    chain(caller, function, Entry::Index(0), input, None)
 }
 
 fn chain(
@@ -191,10 +212,12 @@ fn chain(
     function: u32,
     entry: Entry,
     input: Vec<u8>,
+    home: Option<RankId>,
 ) -> Result<u32> {
     let host = caller.data_mut();
     may_chain(host)?;
-    let Some(slot) = host.rank.submit(function, entry, input) else { bail!(too_many_calls()) };
+    let slot = host.rank.submit((function, entry), input, None, home);
+    let Some(slot) = slot else { bail!(too_many_calls()) };
     Ok(host.call.children.add(slot))
 }
 
@@ -246,8 +269,9 @@ fn chain_range(
     may_chain(host)?;
     let rank = &host.rank;
     let mut slots = Vec::new();
-    for range in range.split(rank.scheduler.threads() * limits::LOOP_CALLS_PER_THREAD)? {
-        let Some(slot) = rank.submit_part(function, entry, bytes.clone(), range) else {
+    for range in range.split(rank.job_threads() * limits::LOOP_CALLS_PER_THREAD)? {
+        let slot = rank.submit((function, entry), bytes.clone(), Some(range), None);
+        let Some(slot) = slot else {
             slots
                 .into_iter()
                 .for_each(|slot| rank.with_free_slots(|f| rank.calls.release(f, slot)));

@@ -148,17 +148,41 @@ fn open(engine: &Engine, path: &Path) -> Option<Artifact> {
     Some(Artifact { module, info, cached: true })
 }
 
+impl Artifact {
+    /// Its bytes, as a file of the cache holds them; for another rank of the job.
+    pub(crate) fn to_bytes(&self) -> Result<Vec<u8>, String> {
+        let mut bytes = self.module.serialize().map_err(|err| format!("{err:#}"))?;
+        let info = serde_json::to_vec(&self.info).map_err(|err| err.to_string())?;
+        let footer = footer(&bytes, &info);
+        bytes.extend_from_slice(&info);
+        bytes.extend_from_slice(&footer);
+        Ok(bytes)
+    }
+
+    /// The artifact of which another rank of the job sent the bytes; `None` when they are damaged or
+    /// for another engine.
+    pub(crate) fn from_bytes(engine: &Engine, bytes: &[u8]) -> Option<Self> {
+        let (code, info) = checked(bytes)?;
+        Some(Self { module: from_compiler(engine, code).ok()?, info, cached: false })
+    }
+}
+
 /// Verifies footer and sum of the whole file and returns the info part.
 fn checked_info(file: &mut File, len: u64) -> Option<ModuleInfo> {
     let mut bytes = Vec::with_capacity(usize::try_from(len).ok()?);
     file.read_to_end(&mut bytes).ok()?;
+    checked(&bytes).map(|(_, info)| info)
+}
+
+/// Verifies footer and sum; code and info.
+fn checked(bytes: &[u8]) -> Option<(&[u8], ModuleInfo)> {
     let (body, found) = bytes.split_at_checked(bytes.len().checked_sub(FOOTER_BYTES)?)?;
     let code_len = u64::from_le_bytes(found[8..16].try_into().ok()?);
     let (code, info) = body.split_at_checked(usize::try_from(code_len).ok()?)?;
     if footer(code, info) != *found {
         return None;
     }
-    serde_json::from_slice(info).ok()
+    Some((code, serde_json::from_slice(info).ok()?))
 }
 
 #[allow(unsafe_code, reason = "loading compiled code cannot be safe; see JUSTIFICATION above")]
@@ -170,7 +194,8 @@ fn from_checked_file(engine: &Engine, file: File) -> Option<Module> {
 
 #[allow(unsafe_code, reason = "loading compiled code cannot be safe; see JUSTIFICATION above")]
 fn from_compiler(engine: &Engine, code: &[u8]) -> Result<Module, ModuleError> {
-    // SAFETY: `code` was returned by `precompile_module` of the same engine a moment ago.
+    // SAFETY: `code` is what `precompile_module` or `serialize` returned, in this process or in another
+    // rank of this job (same user, same version, the sum agrees); wasmtime refuses another engine's.
     unsafe { Module::deserialize(engine, code) }
         .map_err(|err| ModuleError::Compile(format!("{err:#}")))
 }

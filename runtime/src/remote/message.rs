@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::functions::{Shipped, Which};
+use super::session::{Hello, Quiet, Welcome};
 use crate::call::Slot;
+use crate::fabric::RankId;
 use crate::function::Entry;
 
 /// One frame's head.
@@ -20,6 +23,10 @@ pub(crate) enum Message {
     Answer(u64, Reply),
     /// The sender lives.
     Alive,
+    /// A rank of the sender's host is gone, for this reason.
+    Lost(RankId, String),
+    /// The job is over.
+    End,
 }
 
 /// A call on its way to another rank.
@@ -53,13 +60,25 @@ pub(crate) struct SentResult {
 /// A question.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum Request {
-    /// Nothing; for tests of the way there and back.
-    Echo,
+    /// The compiled code of a function, for processors of this kind.
+    Function(Which, u64),
+    /// A rank reports for work.
+    Hello(Hello),
+    /// Whether anything still goes on.
+    Quiet,
+    /// What happened on that rank.
+    Report,
 }
 
 /// An answer; the kind that belongs to the question.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum Reply {
-    /// To `Echo`.
-    Echo,
+    /// To `Function`.
+    Function(Result<Shipped, String>),
+    /// To `Hello`: all are there, or why the job cannot begin.
+    Hello(Result<Welcome, String>),
+    /// To `Quiet`.
+    Quiet(Quiet),
+    /// To `Report`: the body is the report as JSON.
+    Report,
 }

@@ -13,7 +13,7 @@
 //! suspension, so it never blocks; frames may come in any order, so nothing here relies on one.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
 use mobula_shm::ByteView;
@@ -24,8 +24,12 @@ use crate::fabric::{Body, Fabric, Job, RankId, Receiver};
 use crate::runtime::Rank;
 use crate::sched::start_task;
 
+pub(crate) mod calls;
+pub(crate) mod functions;
 pub(crate) mod message;
+mod place;
 mod progress;
+pub(crate) mod session;
 
 pub(crate) use message::{Message, Reply, Request};
 
@@ -35,7 +39,13 @@ pub(crate) struct Remote {
     fabric: Arc<dyn Fabric>,
     next: AtomicU64,
     asked: Mutex<HashMap<u64, Asked>>,
+    /// Questions without an answer, to know without a lock.
+    waiting: AtomicUsize,
     pub(crate) progress: progress::Progress,
+    pub(crate) calls: calls::Calls,
+    pub(crate) session: session::Session,
+    /// One function is fetched at a time.
+    obtaining: tokio::sync::Mutex<()>,
 }
 
 /// A question without an answer yet.
@@ -50,6 +60,10 @@ struct Asked {
 impl Remote {
     pub(crate) fn new(fabric: Arc<dyn Fabric>) -> Self {
         Self {
+            calls: calls::Calls::new(fabric.job()),
+            session: session::Session::new(fabric.job().size()),
+            obtaining: tokio::sync::Mutex::default(),
+            waiting: AtomicUsize::new(0),
             fabric,
             next: AtomicU64::new(1),
             asked: Mutex::default(),
@@ -73,7 +87,8 @@ impl Remote {
     pub(crate) fn start(rank: &Arc<Rank>) -> std::io::Result<()> {
         let Some(remote) = &rank.remote else { return Ok(()) };
         remote.fabric.attach(Arc::new(Inbox(Arc::downgrade(rank))));
-        progress::start(rank)
+        progress::start(rank)?;
+        session::watch(rank)
     }
 
     /// Sends a message.
@@ -96,11 +111,24 @@ impl Remote {
         let (answer, answered) = oneshot::channel();
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         self.asked.lock().insert(id, Asked { to, place, answer });
+        self.waiting.fetch_add(1, Ordering::Relaxed);
         self.tell(to, &Message::Ask(id, request), body);
         match answered.await {
             Ok(answer) => answer,
             Err(_) => std::future::pending().await,
         }
+    }
+
+    /// Whether another rank owes this one something.
+    pub(crate) fn expects(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0 || self.calls.away() > 0
+    }
+
+    /// Ends it all: frames, threads.
+    pub(crate) fn close(&self) {
+        self.session.end();
+        self.fabric.close();
+        self.progress.stop();
     }
 
     /// Questions that wait for an answer, by the rank that was asked.
@@ -118,7 +146,9 @@ impl Receiver for Inbox {
     fn landing(&self, _from: RankId, head: &[u8], _len: usize) -> Option<ByteView> {
         let rank = self.0.upgrade()?;
         match postcard::from_bytes(head) {
-            Ok(Message::Answer(id, _)) => rank.remote.as_ref()?.asked.lock().get(&id)?.place.clone(),
+            Ok(Message::Answer(id, _)) => {
+                rank.remote.as_ref()?.asked.lock().get(&id)?.place.clone()
+            }
             _ => None,
         }
     }
@@ -128,6 +158,7 @@ impl Receiver for Inbox {
         // Ranks of another version were refused when the job began.
         let Ok(message) = postcard::from_bytes(head) else { return };
         let Some(remote) = &rank.remote else { return };
+        remote.session.hear(from);
         match message {
             Message::Ask(id, request) => {
                 let rank = rank.clone();
@@ -140,18 +171,30 @@ impl Receiver for Inbox {
             }
             Message::Answer(id, reply) => {
                 if let Some(asked) = remote.asked.lock().remove(&id) {
+                    remote.waiting.fetch_sub(1, Ordering::Relaxed);
                     // Who asked may have ended meanwhile.
                     let _ = asked.answer.send((reply, body));
                 }
             }
-            Message::Calls(_) | Message::Results(_) | Message::Hungry(_) | Message::Alive => {}
+            Message::Calls(calls) => rank.receive_calls(from, &calls, body),
+            Message::Results(results) => rank.receive_results(from, &results, body),
+            Message::Hungry(more) => rank.hungry(from, more),
+            Message::Alive => {}
+            Message::Lost(gone, why) => rank.lose(gone, &why),
+            Message::End => remote.session.end(),
         }
     }
 }
 
 /// Answers a question of another rank.
-async fn answer(_rank: &Arc<Rank>, _from: RankId, request: Request, body: Body) -> (Reply, Body) {
+async fn answer(rank: &Arc<Rank>, from: RankId, request: Request, _body: Body) -> (Reply, Body) {
     match request {
-        Request::Echo => (Reply::Echo, body),
+        Request::Function(which, kind) => rank.ship(which, kind).await,
+        Request::Hello(hello) => rank.greet(from, hello).await,
+        Request::Quiet => (Reply::Quiet(rank.quiet()), Body::None),
+        Request::Report => {
+            let report = serde_json::to_vec(&rank.report()).unwrap_or_default();
+            (Reply::Report, Body::of(report))
+        }
     }
 }

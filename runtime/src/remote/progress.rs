@@ -77,6 +77,7 @@ pub(super) fn start(rank: &Arc<Rank>) -> std::io::Result<()> {
                 return;
             }
             remote.poll();
+            rank.send_results();
             let events = progress.events.load(Ordering::Relaxed);
             if events != seen {
                 (seen, since, length) = (events, Instant::now(), SHORTEST);

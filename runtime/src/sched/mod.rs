@@ -289,11 +289,12 @@ impl Scheduler {
             while let Some(work) = self.next(local) {
                 execute(rank, local, work);
             }
-            if let Some(work) = self.search(local) {
+            if let Some(work) = self.search(rank, local) {
                 execute(rank, local, work);
                 continue;
             }
             if self.retire(local) {
+                rank.eat();
                 return;
             }
         }
@@ -338,7 +339,8 @@ impl Scheduler {
     }
 
     /// Looks for work for a short while, because sleeping and waking costs more than most calls.
-    fn search(&self, local: &WorkerLocal) -> Option<Work> {
+    fn search(&self, rank: &Rank, local: &WorkerLocal) -> Option<Work> {
+        rank.send_results();
         self.searching.fetch_add(1, Ordering::SeqCst);
         let (start, backoff) = (Instant::now(), Backoff::new());
         let mut lonely = 0;
@@ -355,7 +357,16 @@ impl Scheduler {
             {
                 break Some(work);
             }
-            if start.elapsed() > limits::SEARCH {
+            let mut limit = limits::SEARCH;
+            if let Some(remote) = &rank.remote {
+                if remote.poll() {
+                    continue;
+                }
+                if remote.expects() {
+                    limit = limits::REMOTE_SEARCH;
+                }
+            }
+            if start.elapsed() > limit {
                 break None;
             }
             backoff.snooze();
@@ -387,6 +398,45 @@ impl Scheduler {
         }
         let more = |active: usize| (active < self.threads).then_some(active + 1);
         self.active.fetch_update(Ordering::SeqCst, Ordering::SeqCst, more).is_err()
+    }
+
+    /// Whether no worker does anything.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.active.load(Ordering::Relaxed) == 0
+    }
+
+    /// Pieces of work that wait for a worker; a moment later it may be another number.
+    pub(crate) fn queued(&self) -> usize {
+        self.injector.len() + self.stealers.iter().map(Stealer::len).sum::<usize>()
+    }
+
+    /// Whether this thread, if it is a worker, has no work of its own waiting.
+    pub(crate) fn own_is_empty(&self) -> bool {
+        with_worker(|worker| worker.is_none_or(|local| local.deque.is_empty()))
+    }
+
+    /// Takes up to `most` calls that wait and that `may` be taken, oldest first.
+    pub(crate) fn take_oldest(&self, most: usize, may: impl Fn(Ready) -> bool) -> Vec<Ready> {
+        let (mut taken, mut back) = (Vec::new(), Vec::new());
+        let outside = || self.injector.steal();
+        let sources = self.stealers.iter().map(Some).chain([None]);
+        for source in sources {
+            let mut looks = 0;
+            while taken.len() < most && looks < most + limits::LOOKS_BEYOND {
+                looks += 1;
+                match source.map_or_else(outside, Stealer::steal) {
+                    Steal::Success(Work::Call(call)) if may(call) => taken.push(call),
+                    Steal::Success(work) => back.push(work),
+                    Steal::Retry => {}
+                    Steal::Empty => break,
+                }
+            }
+        }
+        for work in back {
+            self.injector.push(work);
+            self.wake_one();
+        }
+        taken
     }
 
     /// Keeps a call until a faaslet is free again.

@@ -262,6 +262,11 @@ impl UserState {
         }
     }
 
+    /// The rank where the byte at `offset` of the value of `key` is at home.
+    pub(crate) fn home_rank(&self, _key: &[u8], _offset: i64) -> Option<crate::fabric::RankId> {
+        None
+    }
+
     /// Combines `data` with the elements at `offset` of the value of `key`, each atomically.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use mobula_runtime::fabric::Local;
 use mobula_runtime::{Config, Finished, Outcome, Runtime, Sink, Stream};
 
 /// Imports that most guests here use; `{chain}` etc. need the memory for inputs.
@@ -154,5 +155,41 @@ pub fn watchdog<R: Send + 'static>(f: impl FnOnce() -> R + Send + 'static) -> R 
             Err(panic) => std::panic::resume_unwind(panic),
             Ok(()) => unreachable!("the thread sends before it ends"),
         },
+    }
+}
+
+/// A job of several ranks in this process; rank 0 is driven by the test, the others serve.
+pub struct Ranks {
+    pub first: Guest,
+    pub fabric: Arc<Local>,
+    others: Vec<std::thread::JoinHandle<()>>,
+}
+
+impl Ranks {
+    /// A rank for each entry of `hosts`, which says on which host it is, with so many threads each.
+    /// `(module PRELUDE body)` is `u/f`.
+    pub fn new(hosts: &[u32], config: impl Fn() -> Config, body: &str) -> Self {
+        let said = Arc::new(Remember::default());
+        let mut ends = Local::ranks(hosts).into_iter();
+        let fabric = ends.next().unwrap();
+        let others = ends.map(|end| {
+            let (config, said) = (config(), said.clone());
+            std::thread::spawn(move || {
+                let runtime = Runtime::join(config, said, end).unwrap();
+                runtime.serve().unwrap();
+            })
+        });
+        let others = others.collect();
+        let runtime = Arc::new(Runtime::join(config(), said.clone(), fabric.clone()).unwrap());
+        let first = Guest { runtime, said };
+        first.register("u", "f", body);
+        Self { first, fabric, others }
+    }
+
+    /// Ends the job and waits for every rank.
+    pub fn end(self) {
+        drop(self.first);
+        let others = self.others;
+        watchdog(move || others.into_iter().for_each(|rank| rank.join().unwrap()));
     }
 }
