@@ -117,7 +117,8 @@ const FAILING: &str = r#"(memory 1)
 
 #[test]
 fn traps_and_time_outs_travel_and_hurt_nobody_else() {
-    let config = || Config { timeout: Some(Duration::from_millis(300)), ..threads(1) };
+    // One thread may be taken by the call that loops, another one is left for main.
+    let config = || Config { timeout: Some(Duration::from_millis(300)), ..threads(2) };
     let ranks = Ranks::new(&[0, 0, 1], config, FAILING);
     assert_eq!(ranks.first.value(0), 33);
     let said = ranks.first.said.stderr();
@@ -185,4 +186,22 @@ fn a_rank_that_never_comes_is_named() {
     let runtime = mobula_runtime::Runtime::join(config, said, end).unwrap();
     let missing = runtime.assemble().expect_err("nobody came").to_string();
     assert!(missing.contains("no word from rank 1 (host local1) within 0.2 s"), "{missing}");
+}
+
+#[test]
+fn a_chain_deeper_than_all_faaslets_of_the_job_is_refused_and_not_a_hang() {
+    // Every call chains one and awaits it: 60 deep, with room for 8 on each of two ranks.
+    let deep = r#"(memory 1)
+        (func (export "_faasm_func_0") (result i32) (local $n i32)
+          (drop (call $input (i32.const 0) (i32.const 4)))
+          (if (i32.eqz (local.tee $n (i32.load (i32.const 0)))) (then (return (i32.const 1))))
+          (i32.store (i32.const 0) (i32.sub (local.get $n) (i32.const 1)))
+          (call $await (call $chain (i32.const 0) (i32.const 0) (i32.const 4)))
+          )"#;
+    let ranks = Ranks::new(&[0, 1], || Config { max_faaslets: 8, ..threads(1) }, deep);
+    assert_eq!(ranks.first.call_with(0, &6u32.to_le_bytes()).outcome, Outcome::Returned(1));
+    let refused = ranks.first.call_with(0, &60u32.to_le_bytes()).outcome;
+    assert_eq!(refused, Outcome::Returned(mobula_guest::abi::RC_REFUSED));
+    assert!(ranks.first.said.stderr().contains("all 8 live faaslets wait for calls"));
+    ranks.end();
 }

@@ -35,6 +35,9 @@ pub const LOST: u8 = 103;
 /// Time between two looks whether all is quiet.
 const QUIET_PAUSE: Duration = Duration::from_micros(200);
 
+/// How long nothing may move in the whole job while calls wait for faaslets.
+const STILL: Duration = Duration::from_secs(2);
+
 /// A rank reports for work.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Hello {
@@ -60,8 +63,10 @@ pub(crate) struct Welcome {
 pub(crate) struct Quiet {
     /// Calls that run although nobody awaits them.
     pub(crate) orphans: u64,
-    /// Moves with every call that was sent or received.
+    /// Moves with every call that was sent, received or ended.
     pub(crate) moved: u64,
+    /// Whether no worker does anything.
+    pub(crate) idle: bool,
 }
 
 /// Who has come, who lives.
@@ -234,17 +239,11 @@ impl Rank {
     /// moves a counter, and what does not move is awaited by somebody, which only an orphan is not.
     pub(crate) fn wait_until_quiet(&self) {
         let Some(remote) = &self.remote else { return };
-        let mut last = None;
+        let mut last: Option<Vec<(u64, u64)>> = None;
         loop {
-            let others = (0..remote.job().size()).filter(|&rank| rank != remote.job().rank);
-            let ask = |rank| remote.ask(rank, Request::Quiet, Body::None, None);
-            let answers = block_on(join_all(others.map(ask)));
-            let mut all = vec![self.quiet()];
-            all.extend(answers.iter().filter_map(|(reply, _)| match reply {
-                Reply::Quiet(quiet) => Some(*quiet),
-                _ => None,
-            }));
+            let all = block_on(self.all_quiet(remote));
             let quiet = all.iter().all(|quiet| quiet.orphans == 0);
+            let all: Vec<_> = all.iter().map(|quiet| (quiet.orphans, quiet.moved)).collect();
             if quiet && last.as_ref() == Some(&all) {
                 return;
             }
@@ -255,7 +254,37 @@ impl Rank {
 
     pub(super) fn quiet(&self) -> Quiet {
         let moved = self.remote.as_ref().map_or(0, |remote| remote.calls.moved());
-        Quiet { orphans: self.calls.orphans() as u64, moved }
+        Quiet {
+            orphans: self.calls.orphans() as u64,
+            moved: moved + self.stats.progress(),
+            idle: self.scheduler.is_idle(),
+        }
+    }
+
+    /// What all ranks say about whether anything goes on, this one first.
+    async fn all_quiet(&self, remote: &Remote) -> Vec<Quiet> {
+        let others = (0..remote.job().size()).filter(|&rank| rank != remote.job().rank);
+        let ask = |rank| remote.ask(rank, Request::Quiet, Body::None, None);
+        let answers = join_all(others.map(ask)).await;
+        let quiet = |(reply, _): &(Reply, Body)| match reply {
+            Reply::Quiet(quiet) => Some(*quiet),
+            _ => None,
+        };
+        std::iter::once(self.quiet()).chain(answers.iter().filter_map(quiet)).collect()
+    }
+
+    /// Calls wait here for a faaslet that calls hold which await other ranks: if nothing moves
+    /// anywhere for [`STILL`], nothing ever will, and one of the waiting calls is refused.
+    pub(crate) async fn look_for_standstill(&self) {
+        let Some(remote) = &self.remote else { return };
+        let before = self.all_quiet(remote).await;
+        if !before.iter().all(|quiet| quiet.idle) {
+            return;
+        }
+        tokio::time::sleep(STILL).await;
+        if before == self.all_quiet(remote).await {
+            self.refuse_waiting();
+        }
     }
 
     /// The reports of all other ranks.

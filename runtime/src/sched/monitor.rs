@@ -8,6 +8,7 @@
 //! ```
 
 use std::collections::BinaryHeap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::Waker;
 use std::time::Instant;
@@ -17,6 +18,7 @@ use parking_lot::{Condvar, Mutex};
 use crate::call::Outcome;
 use crate::limits;
 use crate::runtime::Rank;
+use crate::sched::start_task;
 
 /// What the monitor watches. Shared with its thread.
 #[derive(Debug, Default)]
@@ -124,10 +126,25 @@ impl Monitor {
     }
 }
 
+impl Rank {
+    /// Refuses the oldest of the calls that wait for a faaslet.
+    pub(crate) fn refuse_waiting(&self) {
+        let Some(call) = self.scheduler.take_waiting() else { return };
+        let limit = self.gate.limit();
+        let why = format!(
+            "all {limit} live faaslets wait for calls that find no faaslet; chain less deeply or raise \
+             --max-faaslets"
+        );
+        self.finish_unstarted(call, &Outcome::Refused(why));
+    }
+}
+
 /// Notices that calls wait for a faaslet while every faaslet waits for such a call.
 #[derive(Debug, Default)]
 struct Stuck {
     last: Option<u64>,
+    /// A task looks whether the other ranks stand still, too.
+    looking: Arc<AtomicBool>,
 }
 
 impl Stuck {
@@ -152,12 +169,15 @@ impl Stuck {
         let blocked = rank.gate.all_blocked();
         if blocked && self.last.replace(progress) == Some(progress) {
             self.last = None;
-            if let Some(call) = rank.scheduler.take_waiting() {
-                let limit = rank.gate.limit();
-                rank.finish_unstarted(call, &Outcome::Refused(format!(
-                    "all {limit} live faaslets wait for calls that find no faaslet; chain less deeply \
-                     or raise --max-faaslets"
-                )));
+            if rank.remote.as_ref().is_none_or(|remote| !remote.expects()) {
+                rank.refuse_waiting();
+            } else if !self.looking.swap(true, Ordering::AcqRel) {
+                // What they wait for may go on elsewhere.
+                let (rank, looking) = (rank.clone(), self.looking.clone());
+                start_task(rank.id, async move {
+                    rank.look_for_standstill().await;
+                    looking.store(false, Ordering::Release);
+                });
             }
         }
         true
