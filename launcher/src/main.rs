@@ -11,6 +11,7 @@ mod compile;
 mod doctor;
 mod functions;
 mod info;
+mod job;
 mod pages;
 mod placement;
 mod progress;
@@ -39,6 +40,10 @@ pub mod exit {
     pub const TRAP: u8 = 101;
     /// The main call ran longer than `--timeout`.
     pub const TIMEOUT: u8 = 102;
+    /// A rank of the job is gone, or the connection between ranks failed.
+    pub const LOST: u8 = mobula_runtime::fabric::FAILED;
+    /// Told to end by SIGTERM, as shells count it.
+    pub const KILLED: u8 = 143;
     /// The guest returned a value that an exit code cannot hold.
     pub const WIDE: u8 = 255;
 }

@@ -12,7 +12,8 @@ use crate::cli::parse::{KeyValue, StateArg};
 use crate::cli::run::{CallArgs, InvokeArgs, RunArgs};
 use crate::compile::{cache, name_of, read_module};
 use crate::functions::function_name;
-use crate::placement::{Ranks, place};
+use crate::job::Job;
+use crate::placement::{Placement, place};
 use crate::progress::compiling;
 use crate::store::{self, DirStore, keep};
 use crate::{exit, tell};
@@ -21,14 +22,42 @@ use crate::{exit, tell};
 const PIECE: usize = 4 << 20;
 
 pub fn run(args: RunArgs) -> Result<u8> {
-    let placement = place(&args.call, Ranks::ALONE);
+    let job = Job::start(&args.call)?;
+    let placement = place(&args.call, job.ranks);
+    job.run(|| {
+        if job.is_first() {
+            lead(&args, &job, &placement)
+        } else {
+            serve(&args.call, &job, &placement)
+        }
+    })
+}
+
+/// A rank that is not the first: no files, no input, no main.
+fn serve(args: &CallArgs, job: &Job, placement: &Placement) -> Result<u8> {
+    let mut config = config(args, String::new(), None)?;
+    placement.configure(&mut config);
+    let runtime = runtime(config, job)?;
+    Ok(job.serve(&runtime))
+}
+
+fn runtime(config: Config, job: &Job) -> Result<Runtime> {
+    let stdio = Arc::new(ProcessStdio);
+    Ok(match &job.fabric {
+        Some(fabric) => Runtime::join(config, stdio, fabric.clone())?,
+        None => Runtime::new(config, stdio)?,
+    })
+}
+
+fn lead(args: &RunArgs, job: &Job, placement: &Placement) -> Result<u8> {
     let input = input(&args.call)?;
     let wasm = read_module(&args.file)?;
     let name = name_of(&args.file);
-    let store = store_of(&args)?;
+    let store = store_of(args)?;
     let mut config = config(&args.call, args.file.display().to_string(), store.clone())?;
     placement.configure(&mut config);
-    let runtime = Runtime::new(config, Arc::new(ProcessStdio))?;
+    let runtime = runtime(config, job)?;
+    runtime.assemble()?;
     register(&runtime, &args.user, &name, &args.file, &wasm)?;
     for with in &args.with {
         let (name, file) = match with.split_once('=') {
@@ -51,13 +80,22 @@ pub fn run(args: RunArgs) -> Result<u8> {
 }
 
 pub fn invoke(args: &InvokeArgs) -> Result<u8> {
-    let placement = place(&args.call, Ranks::ALONE);
+    let job = Job::start(&args.call)?;
+    let placement = place(&args.call, job.ranks);
+    job.run(|| match job.is_first() {
+        true => lead_invoke(args, &job, &placement),
+        false => serve(&args.call, &job, &placement),
+    })
+}
+
+fn lead_invoke(args: &InvokeArgs, job: &Job, placement: &Placement) -> Result<u8> {
     let (user, name) = (args.function.user.as_str(), function_name(&args.function)?);
     let input = input(&args.call)?;
     let store = Arc::new(store::open(args.store.as_deref())?);
     let mut config = config(&args.call, format!("{user}/{name}"), Some(store.clone()))?;
     placement.configure(&mut config);
-    let runtime = Runtime::new(config, Arc::new(ProcessStdio))?;
+    let runtime = runtime(config, job)?;
+    runtime.assemble()?;
     let size = crate::functions::size(&store, user, name);
     compiling(name, size, || runtime.prepare(user, name))?;
     let finished = runtime.call(user, name, args.call.func, input)?;
@@ -106,6 +144,11 @@ fn config(args: &CallArgs, program: String, store: Option<Arc<DirStore>>) -> Res
         config.max_faaslets = usize::try_from(limit)?;
     }
     config.timeout = args.timeout;
+    if let Some(limit) = args.peer_timeout {
+        config.peer_timeout = limit;
+    }
+    // Ranks that were told something else are noticed.
+    config.launch = std::env::args().skip(1).collect::<Vec<_>>().join(" ");
     config.track_writes = args.track_writes;
     for KeyValue { key, value } in &args.conf {
         match value.as_str() {

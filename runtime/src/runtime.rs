@@ -250,12 +250,6 @@ impl Runtime {
         self.rank.assemble()
     }
 
-    /// What this rank waits for from others, for people; empty if nothing.
-    #[must_use]
-    pub fn awaited(&self) -> String {
-        self.rank.awaited()
-    }
-
     /// The state of this rank.
     #[must_use]
     pub fn state(&self) -> &StateTable {
@@ -311,6 +305,13 @@ impl Drop for Runtime {
 
 /// Wakes a thread that waits outside the pool.
 struct Unpark(Thread);
+
+/// What the ranks of this process wait for from others, for people; empty if nothing.
+#[must_use]
+pub fn awaited() -> String {
+    let all = sched::all_ranks().into_iter().map(|rank| rank.awaited());
+    all.filter(|text| !text.is_empty()).collect::<Vec<_>>().join(", ")
+}
 
 /// Waits for `future` on a thread that is no worker.
 pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {

@@ -8,7 +8,11 @@ use super::parse::{self, DirArg, KeyValue, StateArg, Title};
 
 pub const RUN_HELP: &str = "\
 Exit code: the return value of the guest (255 when it does not fit in 0..=255); 2 wrong usage,
-100 the run could not be prepared, 101 the main call trapped, 102 it timed out.
+100 the run could not be prepared, 101 the main call trapped, 102 it timed out, 103 a rank of the job
+was lost.
+
+Started by mpirun or `srun --mpi=pmix`, all processes are ranks of one job: rank 0 runs main, every
+rank runs what is chained, and state is shared by all. Only rank 0 reads files that are named here.
 
 With --store, or MOBULA_STORE set, functions and state that the run was not given come from that
 store at their first use. What the run changes is gone with it, unless --keep-state writes it back
@@ -20,7 +24,8 @@ Examples:
   mobula run sgd.wasm --state demo/train=train.bin --save-state demo/weights=w.bin -- --epochs 10
   mobula run main.wasm --with worker.wasm        # main chains \"worker\" by name
   mobula run main.wasm --store jobs --keep-state # \"worker\" and the state are in the store
-  mobula run tool.wasm --dir data:/data:ro -- /data/in.txt";
+  mobula run tool.wasm --dir data:/data:ro -- /data/in.txt
+  mpirun -n 4 mobula run sgd.wasm                # one job of four ranks";
 
 pub const INVOKE_HELP: &str = "\
 Functions that are chained by name and state come from the store at their first use; nothing else
@@ -117,6 +122,12 @@ pub struct CallArgs {
     /// Where the threads and the memory of this process are bound.
     #[arg(long, value_name = "MODE", value_enum, default_value_t = Bind::Numa)]
     pub bind: Bind,
+    /// Be a job of one rank, whatever has started this process.
+    #[arg(long)]
+    pub alone: bool,
+    /// How long another rank may be silent before the job ends, in seconds [default: 20].
+    #[arg(long, value_name = "S", value_parser = parse::seconds)]
+    pub peer_timeout: Option<std::time::Duration>,
     /// Say on standard error where this rank runs: host, rank, NUMA node, cores (CPUs, as Linux
     /// numbers them), memory policy, and whether the scheduler says the same.
     #[arg(long)]

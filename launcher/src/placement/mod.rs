@@ -21,8 +21,8 @@ use nix::unistd::Pid;
 use crate::cli::run::{Bind, CallArgs};
 use crate::tell;
 use crate::topology::{Look, Machine, Node, Topology, format};
-pub use plan::Warning;
-use plan::{Among, Memory, NumaPlan};
+pub use plan::{Among, Warning};
+use plan::{Memory, NumaPlan};
 use scheduler::Agreement;
 
 /// A rank's place among the others.

@@ -141,10 +141,6 @@ impl Fabric for Local {
         moved
     }
 
-    fn in_flight(&self) -> usize {
-        self.net.ends[self.job.rank as usize].inbox.lock().len()
-    }
-
     fn close(&self) {
         let end = &self.net.ends[self.job.rank as usize];
         *end.receiver.lock() = None;

@@ -19,11 +19,18 @@ use std::sync::Arc;
 use mobula_shm::ByteView;
 
 mod local;
+#[cfg(feature = "mpi")]
+mod mpi;
 
 pub use local::{Local, Trouble};
+#[cfg(feature = "mpi")]
+pub use mpi::{Mpi, StartError};
 
 /// A rank's number in the job, from 0.
 pub type RankId = u32;
+
+/// Exit code of a job whose fabric failed or that lost a rank.
+pub const FAILED: u8 = 103;
 
 /// Most bytes of a frame's head. What is longer belongs into a body.
 pub const HEAD_BYTES: usize = 32 << 10;
@@ -164,9 +171,6 @@ pub trait Fabric: Send + Sync + Debug {
     /// Moves frames along and delivers what has arrived; tells whether anything moved. Returns at once
     /// when another thread does it just now.
     fn poll(&self) -> bool;
-
-    /// Frames that were sent and have not left yet, those on their way in included.
-    fn in_flight(&self) -> usize;
 
     /// Ends it: waits until what was sent has left, as far as others take it, and gives the receiver
     /// up. Nothing is sent after it.

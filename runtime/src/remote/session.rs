@@ -23,15 +23,13 @@ use tokio::sync::oneshot;
 
 use super::{Message, Remote, Reply, Request};
 use crate::error::RuntimeError;
-use crate::fabric::{Body, RankId};
+use crate::fabric::{Body, FAILED, RankId};
 use crate::runtime::{Rank, block_on};
 use crate::stats::Report;
 use crate::stdio::Stream;
 
 /// Time between two signs of life.
 const BEAT: Duration = Duration::from_millis(500);
-/// Exit code of a job that lost a rank.
-pub const LOST: u8 = 103;
 /// Time between two looks whether all is quiet.
 const QUIET_PAUSE: Duration = Duration::from_micros(200);
 
@@ -339,7 +337,7 @@ impl Rank {
         if job.rank != 0 && gone != 0 {
             remote.tell(0, &Message::Lost(gone, why.to_owned()), Body::None);
         }
-        remote.fabric.abort(LOST);
+        remote.fabric.abort(FAILED);
     }
 
     /// One beat: signs of life to those who watch this rank, and a look at those that it watches.

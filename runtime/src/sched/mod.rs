@@ -177,6 +177,11 @@ pub(crate) fn find_rank(rank_id: u32) -> Option<Arc<Rank>> {
     RANKS.read().get(rank_id as usize).and_then(Weak::upgrade)
 }
 
+/// The ranks of this process.
+pub(crate) fn all_ranks() -> Vec<Arc<Rank>> {
+    RANKS.read().iter().filter_map(Weak::upgrade).collect()
+}
+
 impl Scheduler {
     /// Starts the threads, each pinned to its CPU in `cpus`; an empty list pins none.
     pub(crate) fn new(
