@@ -170,13 +170,29 @@ fn watch_signals(fabric: Arc<dyn Fabric>) {
         if signals.forever().next().is_some() {
             let job = fabric.job();
             let awaited = mobula_runtime::awaited();
-            let awaited = if awaited.is_empty() { "nothing" } else { &awaited };
-            let title = job.title(job.rank);
-            tell(&format!("{title} is told to end (SIGTERM); awaited here: {awaited}"));
+            if !awaited.is_empty() {
+                let title = job.title(job.rank);
+                tell(&format!("{title} is told to end (SIGTERM); awaited here: {awaited}"));
+            }
+            remove_segments();
             std::process::exit(exit::KILLED.into());
         }
     };
     let _ = std::thread::Builder::new().name("mobula-signals".into()).spawn(wait);
+}
+
+/// Removes the names of shared memory that MPI made for this process: a launcher that was killed does
+/// not do it any more.
+fn remove_segments() {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    let paths = maps.lines().filter_map(|line| line.split_once("/dev/shm/"));
+    // A mapping whose file is gone already says "(deleted)".
+    let mut names: Vec<_> =
+        paths.map(|(_, name)| name).filter(|name| !name.contains(' ')).collect();
+    names.dedup();
+    for name in names {
+        let _ = std::fs::remove_file(format!("/dev/shm/{name}"));
+    }
 }
 
 #[cfg(test)]

@@ -306,10 +306,11 @@ impl Drop for Runtime {
 /// Wakes a thread that waits outside the pool.
 struct Unpark(Thread);
 
-/// What the ranks of this process wait for from others, for people; empty if nothing.
+/// What the ranks of this process wait for from others, for people; empty if nothing, or if it was said.
 #[must_use]
 pub fn awaited() -> String {
-    let all = sched::all_ranks().into_iter().map(|rank| rank.awaited());
+    let open = sched::all_ranks().into_iter().filter(|rank| !rank.has_lost());
+    let all = open.map(|rank| rank.awaited());
     all.filter(|text| !text.is_empty()).collect::<Vec<_>>().join(", ")
 }
 

@@ -120,11 +120,11 @@ impl Calls {
         self.moved.load(Ordering::Acquire)
     }
 
-    /// Calls that ranks were sent and have not answered.
-    pub(crate) fn away_by_rank(&self) -> Vec<(RankId, usize)> {
+    /// Calls that ranks were sent and have not answered, with the functions that they were sent so far.
+    pub(crate) fn away_by_rank(&self) -> Vec<(RankId, usize, Vec<u32>)> {
         let peers = self.peers.lock();
-        let all = peers.all.iter().enumerate();
-        all.filter(|(_, a)| a.away > 0).map(|(rank, a)| (rank as RankId, a.away)).collect()
+        let owing = peers.all.iter().enumerate().filter(|(_, account)| account.away > 0);
+        owing.map(|(rank, a)| (rank as RankId, a.away, a.warm.iter().copied().collect())).collect()
     }
 }
 

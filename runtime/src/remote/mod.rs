@@ -180,7 +180,11 @@ impl Receiver for Inbox {
             Message::Results(results) => rank.receive_results(from, &results, body),
             Message::Hungry(more) => rank.hungry(from, more),
             Message::Alive => {}
-            Message::Lost(gone, why) => rank.lose(gone, &why),
+            // It ends the process, which must not happen while this thread moves frames.
+            Message::Lost(gone, why) => {
+                let rank = rank.clone();
+                std::thread::spawn(move || rank.lose(gone, &why));
+            }
             Message::End => remote.session.end(),
         }
     }

@@ -30,6 +30,8 @@ use crate::stdio::Stream;
 
 /// Time between two signs of life.
 const BEAT: Duration = Duration::from_millis(500);
+/// How long rank 0 has to end a job that lost a rank, before others do.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Time between two looks whether all is quiet.
 const QUIET_PAUSE: Duration = Duration::from_micros(200);
 
@@ -304,15 +306,24 @@ impl Rank {
         remote.session.end();
     }
 
+    /// Whether the job is about to end because a rank is gone, which somebody has said.
+    pub(crate) fn has_lost(&self) -> bool {
+        self.remote.as_ref().is_some_and(|remote| remote.session.state.lock().lost.is_some())
+    }
+
     /// What this rank waits for from others, for people; empty if nothing.
     pub(crate) fn awaited(&self) -> String {
         let Some(remote) = &self.remote else { return String::new() };
-        let calls = remote.calls.away_by_rank().into_iter().map(|(rank, n)| (rank, n, "calls"));
-        let answers = remote.unanswered().into_iter().map(|(rank, n)| (rank, n, "answers"));
+        let calls = remote.calls.away_by_rank().into_iter().map(|(rank, n, functions)| {
+            let titles: Vec<_> = functions.iter().map(|&id| self.function(id).title()).collect();
+            (rank, format!("{n} calls of {}", titles.join(", ")))
+        });
+        let answers = remote.unanswered().into_iter();
+        let answers = answers.map(|(rank, n)| (rank, format!("answers to {n} questions")));
         let mut all: Vec<_> = calls.chain(answers).collect();
         all.sort_unstable();
-        let title = |(rank, n, what)| format!("{n} {what} from {}", remote.job().title(rank));
-        all.into_iter().map(title).collect::<Vec<_>>().join(", ")
+        let title = |(rank, what)| format!("{what} by {}", remote.job().title(rank));
+        all.into_iter().map(title).collect::<Vec<_>>().join("; ")
     }
 
     /// Ends the job because a rank is gone.
@@ -326,16 +337,21 @@ impl Rank {
             state.lost = Some(why.to_owned());
         }
         let awaited = self.awaited();
-        let awaited = if awaited.is_empty() { "nothing".to_owned() } else { awaited };
         let (job, title) = (remote.job(), remote.job().title(gone));
-        let line = format!(
-            "mobula: {}: {title} is gone: {why}; awaited here: {awaited}; the job ends\n",
-            job.title(job.rank)
-        );
-        // A closed stderr leaves nobody to tell.
-        let _ = self.stdio.write(Stream::Stderr, line.as_bytes());
+        let speaks = job.rank == 0 || gone == 0 || !awaited.is_empty();
+        let awaited = if awaited.is_empty() { "nothing".to_owned() } else { awaited };
+        if speaks {
+            let line = format!(
+                "mobula: {}: {title} is gone: {why}; awaited here: {awaited}; the job ends\n",
+                job.title(job.rank)
+            );
+            // A closed stderr leaves nobody to tell.
+            let _ = self.stdio.write(Stream::Stderr, line.as_bytes());
+        }
         if job.rank != 0 && gone != 0 {
+            // Rank 0 ends the job, and says what it awaited.
             remote.tell(0, &Message::Lost(gone, why.to_owned()), Body::None);
+            std::thread::sleep(LAST_WORDS);
         }
         remote.fabric.abort(FAILED);
     }
