@@ -55,6 +55,8 @@ pub(crate) struct SentResult {
 pub(crate) enum Request {
     /// Nothing; for tests of the way there and back.
     Echo,
+    /// About state.
+    State(crate::state::spread::Request),
 }
 
 /// An answer; the kind that belongs to the question.
@@ -62,4 +64,6 @@ pub(crate) enum Request {
 pub(crate) enum Reply {
     /// To `Echo`.
     Echo,
+    /// To `State`.
+    State(crate::state::spread::Reply),
 }

@@ -115,10 +115,15 @@ impl Remote {
 struct Inbox(Weak<Rank>);
 
 impl Receiver for Inbox {
-    fn landing(&self, _from: RankId, head: &[u8], _len: usize) -> Option<ByteView> {
+    fn landing(&self, _from: RankId, head: &[u8], len: usize) -> Option<ByteView> {
         let rank = self.0.upgrade()?;
         match postcard::from_bytes(head) {
-            Ok(Message::Answer(id, _)) => rank.remote.as_ref()?.asked.lock().get(&id)?.place.clone(),
+            Ok(Message::Answer(id, _)) => {
+                rank.remote.as_ref()?.asked.lock().get(&id)?.place.clone()
+            }
+            Ok(Message::Ask(_, Request::State(request))) => {
+                crate::state::spread::landing(&rank, &request, len)
+            }
             _ => None,
         }
     }
@@ -150,8 +155,13 @@ impl Receiver for Inbox {
 }
 
 /// Answers a question of another rank.
-async fn answer(_rank: &Arc<Rank>, _from: RankId, request: Request, body: Body) -> (Reply, Body) {
+async fn answer(rank: &Arc<Rank>, from: RankId, request: Request, body: Body) -> (Reply, Body) {
     match request {
         Request::Echo => (Reply::Echo, body),
+        Request::State(request) => {
+            let answered = crate::state::spread::answer(rank.clone(), from, request, body);
+            let (reply, body) = answered.await;
+            (Reply::State(reply), body)
+        }
     }
 }

@@ -295,8 +295,7 @@ impl Arena {
         let extent = extent.ok_or_else(bad)?;
         let offset = self.shared.take(extent, Alignment::Chunk)?;
         let extent = Extent { arena: self.shared.clone(), offset, len: extent };
-        let bytes =
-            ByteView::of_file(&self.shared.mapping).sub(offset as usize, pages.get())?;
+        let bytes = ByteView::of_file(&self.shared.mapping).sub(offset as usize, pages.get())?;
         Ok(Block { memory: Arc::new(Memory { bytes, extent, counted: 0, ours: true, keep: None }) })
     }
 
