@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use mobula_runtime::{Config, Dir, Finished, Outcome, ProcessStdio, Runtime, Store, Value};
+use mobula_runtime::{
+    Config, Dir, Finished, Outcome, ProcessStdio, Runtime, Store, UserState, Value,
+};
 
 use crate::cli::parse::{KeyValue, StateArg};
 use crate::cli::run::{CallArgs, InvokeArgs, RunArgs};
@@ -199,14 +201,14 @@ fn load_state(runtime: &Runtime, arg: &StateArg) -> Result<()> {
         // A pipe or device does not know its length before its end.
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).with_context(what)?;
-        let value = runtime.state().user(&arg.user);
-        let value = value.for_whole_write(arg.key.as_bytes(), bytes.len() as u64);
+        let user = runtime.state().user(&arg.user);
+        let value = user.for_whole_write(arg.key.as_bytes(), bytes.len() as u64);
         let value = value.with_context(what)?;
-        return value.bytes().copy_in(0, &bytes).with_context(what);
+        return user.write(&value, 0, &bytes).with_context(what);
     }
     let len = meta.len();
-    let value = runtime.state().user(&arg.user).for_whole_write(arg.key.as_bytes(), len);
-    let value = value.with_context(what)?;
+    let user = runtime.state().user(&arg.user);
+    let value = user.for_whole_write(arg.key.as_bytes(), len).with_context(what)?;
     let (mut piece, mut at) = (vec![0; PIECE], 0);
     while at < value.bytes().len() {
         let n = file.read(&mut piece).with_context(what)?;
@@ -214,7 +216,7 @@ fn load_state(runtime: &Runtime, arg: &StateArg) -> Result<()> {
             bail!("{}: the file became shorter while it was read", what());
         }
         let n = n.min(value.bytes().len() - at);
-        value.bytes().copy_in(at, &piece[..n]).with_context(what)?;
+        user.write(&value, at, &piece[..n]).with_context(what)?;
         at += n;
     }
     Ok(())
@@ -222,25 +224,26 @@ fn load_state(runtime: &Runtime, arg: &StateArg) -> Result<()> {
 
 fn save_state(runtime: &Runtime, arg: &StateArg) -> Result<()> {
     let what = || format!("--save-state {}/{}={}", arg.user, arg.key, arg.file.display());
-    let value = runtime.state().user(&arg.user).known(arg.key.as_bytes()).with_context(what)?;
+    let user = runtime.state().user(&arg.user);
+    let value = user.known(arg.key.as_bytes()).with_context(what)?;
     if std::fs::metadata(&arg.file).is_ok_and(|meta| !meta.is_file()) {
         // A pipe or device is written to, not replaced.
         let mut file =
             std::fs::OpenOptions::new().write(true).open(&arg.file).with_context(what)?;
-        return copy_value(&value, &mut file).with_context(what);
+        return copy_value(&user, &value, &mut file).with_context(what);
     }
     let dir = arg.file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // As readable as any new file: the umask takes away what it should.
     let readable = std::fs::Permissions::from_mode(0o666);
     let file = tempfile::Builder::new().permissions(readable).tempfile_in(dir);
     let mut file = file.with_context(what)?;
-    copy_value(&value, &mut file).with_context(what)?;
+    copy_value(&user, &value, &mut file).with_context(what)?;
     file.persist(&arg.file).with_context(what)?;
     Ok(())
 }
 
-fn copy_value(value: &Value, to: &mut impl Write) -> Result<()> {
-    keep::pieces(value, |piece| to.write_all(piece))?;
+fn copy_value(user: &UserState, value: &Arc<Value>, to: &mut impl Write) -> Result<()> {
+    keep::pieces(user, value, |piece| to.write_all(piece))?;
     Ok(to.flush()?)
 }
 

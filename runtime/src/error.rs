@@ -1,6 +1,9 @@
 //! Errors of the runtime: one enum per concern, with the operation, the name and the numbers in it.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
 
 use crate::store::StoreError;
 
@@ -127,7 +130,7 @@ pub enum RuntimeError {
 }
 
 /// Why a state operation is refused. Refusals trap the guest with this message.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum StateError {
     /// The key is empty, longer than 255 bytes, or holds a NUL.
     #[error("a key has 1 to 255 bytes and no NUL; this one has {len} bytes")]
@@ -238,7 +241,7 @@ pub enum StateError {
         /// The key.
         key: String,
         /// `read`, `write` or `global`.
-        kind: &'static str,
+        kind: Cow<'static, str>,
     },
     /// A lock the call already holds in a way that excludes the new one.
     #[error(
@@ -248,9 +251,9 @@ pub enum StateError {
         /// The key.
         key: String,
         /// What it holds.
-        held: &'static str,
+        held: Cow<'static, str>,
         /// What it asks for.
-        kind: &'static str,
+        kind: Cow<'static, str>,
     },
     /// Waiting for the lock could never end.
     #[error(
@@ -261,7 +264,7 @@ pub enum StateError {
         /// The key.
         key: String,
         /// What it asks for.
-        kind: &'static str,
+        kind: Cow<'static, str>,
     },
     /// A window needs more address space than the guest has left.
     #[error(
@@ -273,6 +276,12 @@ pub enum StateError {
         key: String,
         /// Bytes needed.
         need: u64,
+    },
+    /// Another rank removed or resized the value while this call used it.
+    #[error("key {key:?} was removed or got another length while it was used")]
+    Replaced {
+        /// The key.
+        key: String,
     },
     /// The store has the value and cannot give it.
     #[error(transparent)]

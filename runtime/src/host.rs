@@ -16,7 +16,7 @@ use crate::runtime::Rank;
 use crate::sched::with_worker;
 use crate::scratch::ScratchDir;
 use crate::snapshot::KnownPages;
-use crate::state::{KeyLock, Mode, Value};
+use crate::state::{HeldLock, Mode, Value};
 use crate::stdio::{CallStream, Stream};
 
 /// Most elements a guest's table may grow to.
@@ -50,6 +50,9 @@ impl GuestSide {
         let reservation = self.bytes.reservation();
         self.windows.guard(|value, at, chunks| {
             let value = values.iter().find(|open| open.id() == value)?;
+            if !rank.config.track_writes && !value.travels() {
+                return None;
+            }
             let watch = tracking.as_ref().and_then(|tracker| {
                 let (at, len) = (PageBytes::new(at.start)?, PageBytes::new(at.len())?);
                 tracker.watch(reservation, at, len).ok()
@@ -69,7 +72,9 @@ pub(crate) struct CallState {
     pub(crate) input: Vec<u8>,
     pub(crate) output: Vec<u8>,
     pub(crate) children: Children,
-    pub(crate) locks: Vec<(Arc<KeyLock>, Mode)>,
+    pub(crate) locks: Vec<(HeldLock, Mode)>,
+    /// This call's number for locks that other ranks serve; 0 until it asks for one.
+    pub(crate) lock_id: u64,
     pub(crate) opened: Vec<Arc<Value>>,
     is_main: bool,
 }
@@ -103,9 +108,22 @@ impl Host {
         let call = &mut self.call;
         if let Some(slot) = call.slot.take() {
             for (lock, mode) in call.locks.drain(..) {
-                let released = lock.release(slot, mode);
-                debug_assert!(released.is_ok(), "a call's list holds what it holds");
+                match lock {
+                    HeldLock::Here(lock) => {
+                        let released = lock.release(u64::from(slot), mode);
+                        debug_assert!(released.is_ok(), "a call's list holds what it holds");
+                    }
+                    HeldLock::There(server, name) => {
+                        let Some(spread) = self.rank.state.spread() else { continue };
+                        let (on, id) = (spread.clone(), call.lock_id);
+                        spread.spawn(async move {
+                            // A server that is gone ends the job.
+                            on.unlock_there(server, name, mode, id).await.ok();
+                        });
+                    }
+                }
             }
+            call.lock_id = 0;
         }
         for value in call.opened.drain(..) {
             value.closed();
@@ -132,12 +150,16 @@ impl Host {
         &mut self.wasi.get_or_insert_with(|| Box::new(Wasi::new(rank, function, is_main))).ctx
     }
 
-    /// Notes that the running call has a window on `value`.
-    pub(crate) fn note_open(&mut self, value: &Arc<Value>) {
-        if !self.call.opened.iter().any(|open| open.id() == value.id()) {
-            value.opened();
+    /// Notes that the running call has a window on `value`; false where the value is being replaced.
+    pub(crate) fn note_open(&mut self, value: &Arc<Value>) -> bool {
+        if self.call.opened.iter().any(|open| open.id() == value.id()) {
+            return true;
+        }
+        let opened = value.try_open();
+        if opened {
             self.call.opened.push(value.clone());
         }
+        opened
     }
 
     /// Watches stores to this call's windows that are not watched yet, if the run wants it.

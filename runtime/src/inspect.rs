@@ -108,7 +108,7 @@ pub fn inspect(wasm: &[u8], cache: &Cache) -> Result<Inspection, RuntimeError> {
         Ok(rewritten) => describe(&mut seen, rewritten.info, &names),
         Err(err) => seen.refusal = Some(err.to_string()),
     }
-    let linker = crate::hostcalls::linker(&engine)?;
+    let linker = crate::hostcalls::linker(&engine, false)?;
     offered(&linker, &mut seen);
     if seen.refusal.is_none()
         && let Err(err) = wasmtime::Module::validate(&engine, wasm)

@@ -24,7 +24,7 @@ use crate::remote::Remote;
 use crate::sched::monitor::Monitor;
 use crate::sched::{self, Ready, Scheduler, Work, with_worker};
 use crate::scratch::Scratch;
-use crate::state::StateTable;
+use crate::state::{Spread, StateTable};
 use crate::stats::{Report, Stats};
 use crate::stdio::{Sink, Stream};
 
@@ -138,14 +138,16 @@ impl Runtime {
             .map_err(io("starting the timer thread"))?;
         let creator = Arc::new(Creator::default());
         let engine = engine(&config, creator.clone(), &*stdio)?;
-        let linker = crate::hostcalls::linker(&engine)?;
+        let linker = crate::hostcalls::linker(&engine, fabric.is_some())?;
         let id = sched::reserve_rank();
         let cpus =
             if config.cpus.len() >= config.threads { config.cpus.clone() } else { Vec::new() };
         let scheduler = Scheduler::new(id, config.threads.max(1), cpus, timers.handle().clone())?;
         let stats = Arc::new(Stats::new(scheduler.threads()));
         let monitor = Arc::new(Monitor::default());
-        let tracking = config.track_writes.then(|| WriteTracker::open().map(Arc::new));
+        // What is stored for other hosts must be found, flagged or not.
+        let tracked = config.track_writes || fabric.is_some();
+        let tracking = tracked.then(|| WriteTracker::open().map(Arc::new));
         let rank = Arc::new(Rank {
             id,
             state: StateTable::new(config.numa_node, stats.clone(), config.store.clone()),
@@ -170,6 +172,9 @@ impl Runtime {
             main_failure: Mutex::default(),
         });
         sched::announce_rank(&rank);
+        if let Some(remote) = &rank.remote {
+            rank.state.join(Spread::new(&rank, remote.job().clone(), timers.handle().clone()));
+        }
         monitor
             .start(Arc::downgrade(&rank), rank.config.timeout.is_some())
             .map_err(io("starting the monitor thread"))?;
@@ -256,10 +261,16 @@ impl Runtime {
         &self.rank.state
     }
 
+    /// What happened so far on this rank alone.
+    #[must_use]
+    pub fn own_report(&self) -> Report {
+        self.rank.report()
+    }
+
     /// What happened so far on all ranks.
     #[must_use]
     pub fn report(&self) -> Report {
-        let mut report = self.rank.report();
+        let mut report = self.own_report();
         report.seconds = *self.seconds.lock();
         self.rank.reports().iter().for_each(|other| report.add(other));
         report
@@ -367,8 +378,14 @@ impl Rank {
     pub(crate) fn break_deadlock(&self, me: Slot) {
         let waits = self.state.waits();
         if waits.any() {
-            waits.break_cycle(me, &|call| self.calls.awaits(call));
+            waits.break_cycle(u64::from(me), &|call| self.awaited_by(call));
         }
+    }
+
+    /// The calls that a call awaits, as holders of locks; none for a call of another rank.
+    pub(crate) fn awaited_by(&self, call: u64) -> Vec<u64> {
+        let Ok(slot) = Slot::try_from(call) else { return Vec::new() };
+        self.calls.awaits(slot).into_iter().map(u64::from).collect()
     }
 
     /// Ends a call that never ran.

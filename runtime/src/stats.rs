@@ -34,6 +34,8 @@ pub(crate) struct Stats {
     pub(crate) pushes: AtomicU64,
     pub(crate) pushed_chunks: AtomicU64,
     pub(crate) pulls: AtomicU64,
+    pub(crate) pushed_bytes: AtomicU64,
+    pub(crate) pulled_bytes: AtomicU64,
 }
 
 impl Stats {
@@ -72,6 +74,8 @@ impl Stats {
             pushes: read(&self.pushes),
             pushed_chunks: read(&self.pushed_chunks),
             pulls: read(&self.pulls),
+            pushed_bytes: read(&self.pushed_bytes),
+            pulled_bytes: read(&self.pulled_bytes),
             ..Report::default()
         }
     }
@@ -151,6 +155,10 @@ pub struct Report {
     pub pushed_chunks: u64,
     /// Pulls.
     pub pulls: u64,
+    /// Bytes that pushes sent to other hosts.
+    pub pushed_bytes: u64,
+    /// Bytes that came from other hosts.
+    pub pulled_bytes: u64,
     /// Bytes of state at the end.
     pub state_bytes: u64,
     /// Most bytes of state at once.

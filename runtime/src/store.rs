@@ -92,7 +92,7 @@ impl Records {
 }
 
 /// Why the store could not give something.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, serde::Serialize, serde::Deserialize)]
 #[error("the store cannot give {what}: {reason}")]
 pub struct StoreError {
     /// What was asked for, and where it lies.

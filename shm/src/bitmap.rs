@@ -89,18 +89,36 @@ impl Bitmap {
     /// # Panics
     /// When they are not all chunks of this bitmap.
     pub fn set_range(&self, chunks: Range<u32>) {
-        assert!(
-            chunks.is_empty() || chunks.end <= self.count.0,
-            "chunks {chunks:?} of {}",
-            self.count.0
-        );
-        let mut at = chunks.start;
-        while at < chunks.end {
-            let bits = (WORD_BITS - at % WORD_BITS).min(chunks.end - at);
-            let mask = (u64::MAX >> (WORD_BITS - bits)) << (at % WORD_BITS);
-            self.word(at / WORD_BITS).fetch_or(mask, Ordering::Release);
-            at += bits;
+        self.check(&chunks);
+        for (word, mask) in masks(chunks) {
+            self.word(word).fetch_or(mask, Ordering::Release);
         }
+    }
+
+    /// Clears the bits of all `chunks`.
+    ///
+    /// # Panics
+    /// When they are not all chunks of this bitmap.
+    pub fn clear_range(&self, chunks: Range<u32>) {
+        self.check(&chunks);
+        for (word, mask) in masks(chunks) {
+            self.word(word).fetch_and(!mask, Ordering::AcqRel);
+        }
+    }
+
+    /// Whether the bits of all `chunks` are set.
+    ///
+    /// # Panics
+    /// When they are not all chunks of this bitmap.
+    #[must_use]
+    pub fn has_range(&self, chunks: Range<u32>) -> bool {
+        self.check(&chunks);
+        masks(chunks).all(|(word, mask)| self.word(word).load(Ordering::Acquire) & mask == mask)
+    }
+
+    fn check(&self, chunks: &Range<u32>) {
+        let inside = chunks.is_empty() || chunks.end <= self.count.0;
+        assert!(inside, "chunks {chunks:?} of {}", self.count.0);
     }
 
     /// Clears all bits and calls `taken` for each that was set, in ascending order.
@@ -159,6 +177,18 @@ impl Bitmap {
         assert!(chunk.0 < self.count.0, "chunk {} of {}", chunk.0, self.count.0);
         (self.word(chunk.0 / WORD_BITS), 1 << (chunk.0 % WORD_BITS))
     }
+}
+
+/// The words that hold the bits of `chunks`, each with a mask of those bits.
+fn masks(chunks: Range<u32>) -> impl Iterator<Item = (u32, u64)> {
+    let mut at = chunks.start;
+    std::iter::from_fn(move || {
+        let bits = (WORD_BITS - at % WORD_BITS).min(chunks.end.saturating_sub(at));
+        let mask = (bits > 0).then(|| (u64::MAX >> (WORD_BITS - bits)) << (at % WORD_BITS))?;
+        let word = at / WORD_BITS;
+        at += bits;
+        Some((word, mask))
+    })
 }
 
 fn bits_of(index: u32, mut bits: u64) -> impl Iterator<Item = ChunkIndex> {
@@ -248,15 +278,22 @@ mod tests {
 
     proptest! {
         #[test]
-        fn behaves_as_a_set(steps in prop::collection::vec((0u8..3, 0u32..200, 0u32..200), 1..60)) {
+        fn behaves_as_a_set(steps in prop::collection::vec((0u8..4, 0u32..200, 0u32..200), 1..60)) {
             let (bits, mut set) = (bitmap(200), BTreeSet::new());
             for (kind, a, b) in steps {
                 match kind {
                     0 => prop_assert_eq!(bits.set(ChunkIndex(a)), set.insert(a)),
                     1 => prop_assert_eq!(bits.clear(ChunkIndex(a)), set.remove(&a)),
-                    _ => {
+                    2 => {
                         bits.set_range(a..b);
                         set.extend(a..b);
+                        prop_assert!(bits.has_range(a..b));
+                    }
+                    _ => {
+                        let all = (a..b).all(|chunk| set.contains(&chunk));
+                        prop_assert_eq!(bits.has_range(a..b), all);
+                        bits.clear_range(a..b);
+                        set.retain(|chunk| !(a..b).contains(chunk));
                     }
                 }
                 prop_assert_eq!(bits.count() as usize, set.len());

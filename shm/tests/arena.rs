@@ -289,3 +289,44 @@ fn role_private() {
     say(&std::process::id().to_string());
     listen();
 }
+
+#[test]
+fn a_sparse_block_has_memory_only_where_it_was_given_some() {
+    let arena = private();
+    let before = memory(&arena);
+    let block = arena.alloc_sparse(10 << 20).expect("address space");
+    assert_eq!((memory(&arena), block.len()), (before, 10 << 20));
+    block.allocate(65536..3 * 65536).expect("room");
+    assert_eq!(memory(&arena) - before, 2 * 65536);
+    block.view().copy_in(65536, b"kept").expect("inside");
+    // A part that has memory keeps it, with its content.
+    block.allocate(0..4 * 65536).expect("room");
+    assert_eq!(memory(&arena) - before, 4 * 65536);
+    assert_eq!(arena.memory(), memory(&arena) as u64);
+    assert_eq!(block.view().read_vec(65536, 4).expect("inside"), b"kept");
+    assert!(block.allocate(0..(10 << 20) + 1).is_err());
+    drop(block);
+    assert_eq!(memory(&arena), before, "dropping it frees all");
+    assert_eq!(arena.alloc(65536, Alignment::Chunk).expect("room").view().get::<u32>(0), Ok(0));
+}
+
+#[test]
+fn an_arena_without_a_name_is_attached_by_its_descriptor() {
+    use std::os::fd::AsRawFd;
+    use std::sync::Arc;
+    let arena = private();
+    let block = arena.alloc(65536, Alignment::Chunk).expect("room");
+    block.view().copy_in(0, b"mine").expect("inside");
+    let before = memory(&arena);
+    let same = Arena::attach_open(std::process::id(), arena.fd().as_raw_fd()).expect("our own");
+    let keep = Arc::new(());
+    let seen = same.block_at(block.file_offset(), 65536, keep.clone()).expect("inside");
+    assert_eq!(seen.view().read_vec(0, 4).expect("inside"), b"mine");
+    assert_eq!(Arc::strong_count(&keep), 2);
+    drop(seen);
+    assert_eq!((Arc::strong_count(&keep), memory(&arena)), (1, before), "it frees nothing");
+    // What is open but no arena is refused.
+    let file = fs::File::open("/proc/self/exe").expect("it runs");
+    assert!(Arena::attach_open(std::process::id(), file.as_raw_fd()).is_err());
+    assert!(Arena::attach_open(std::process::id(), -1).is_err());
+}

@@ -18,9 +18,10 @@
 //! run that ended first before the other's; a run that cleared them replaces what is there.
 
 use std::io;
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use mobula_runtime::{Records, StateTable, Value};
+use mobula_runtime::{Records, StateTable, UserState, Value};
 
 use super::file::{Seal, Sealed, Writer};
 use super::name::{Kind, Name};
@@ -35,7 +36,7 @@ pub fn keep(store: &DirStore, state: &StateTable) -> Result<()> {
     for (user, table) in state.users() {
         for value in table.values() {
             let key = (user.clone(), value.key().to_owned());
-            if let Some(file) = changed(store, &key, &value)? {
+            if let Some(file) = changed(store, &key, &table, &value)? {
                 sealed.push((Name::new(&user, value.key(), Kind::Value), file));
             }
         }
@@ -64,11 +65,16 @@ fn origin(store: &DirStore, key: &Key) -> Option<Origin> {
 }
 
 /// The new file of a value, if it needs one.
-fn changed(store: &DirStore, key: &Key, value: &Value) -> Result<Option<Sealed>> {
+fn changed(
+    store: &DirStore,
+    key: &Key,
+    table: &UserState,
+    value: &Arc<Value>,
+) -> Result<Option<Sealed>> {
     let name = Name::new(&key.0, &key.1, Kind::Value);
     let mut hasher = blake3::Hasher::new();
     let mut zeros = true;
-    pieces(value, |piece| {
+    pieces(table, value, |piece| {
         hasher.update(piece);
         zeros &= piece.iter().all(|&byte| byte == 0);
         Ok(())
@@ -84,17 +90,21 @@ fn changed(store: &DirStore, key: &Key, value: &Value) -> Result<Option<Sealed>>
         return Ok(None);
     }
     let mut writer = store.writer(&name)?;
-    let written = pieces(value, |piece| writer.write(piece));
+    let written = pieces(table, value, |piece| writer.write(piece));
     let sealed = written.and_then(|()| Ok(writer.seal()?));
     sealed.map(Some).with_context(|| store.cannot(&name))
 }
 
 /// Copies a value out piece by piece.
-pub fn pieces(value: &Value, mut see: impl FnMut(&[u8]) -> io::Result<()>) -> Result<()> {
+pub fn pieces(
+    table: &UserState,
+    value: &Arc<Value>,
+    mut see: impl FnMut(&[u8]) -> io::Result<()>,
+) -> Result<()> {
     let mut piece = vec![0; PIECE.min(value.bytes().len())];
     for at in (0..value.bytes().len()).step_by(PIECE) {
         let n = PIECE.min(value.bytes().len() - at);
-        value.bytes().copy_out(at, &mut piece[..n])?;
+        table.read(value, at, &mut piece[..n])?;
         see(&piece[..n])?;
     }
     Ok(())

@@ -39,8 +39,9 @@ pub(super) fn add(linker: &mut Linker<Host>) -> Result<()> {
     linker.func_wrap(
         env,
         abi::CHAIN_THIS,
-        |caller: Caller<'_, Host>, index: i32, ptr: u32, len: i32| {
-            chain_this(caller, Entry::Index(index), ptr, len, None).map_err(named(abi::CHAIN_THIS))
+        |mut caller: Caller<'_, Host>, index: i32, ptr: u32, len: i32| {
+            chain_this(&mut caller, Entry::Index(index), ptr, len, None)
+                .map_err(named(abi::CHAIN_THIS))
         },
     )?;
     linker.func_wrap_async(
@@ -62,8 +63,8 @@ fn add_chains(linker: &mut Linker<Host>) -> Result<()> {
     linker.func_wrap(
         env,
         abi::CHAIN_POINTER,
-        |caller: Caller<'_, Host>, address: u32, ptr: u32, len: i32| {
-            chain_this(caller, Entry::Pointer(address), ptr, len, None)
+        |mut caller: Caller<'_, Host>, address: u32, ptr: u32, len: i32| {
+            chain_this(&mut caller, Entry::Pointer(address), ptr, len, None)
                 .map_err(named(abi::CHAIN_POINTER))
         },
     )?;
@@ -75,18 +76,18 @@ fn add_chains(linker: &mut Linker<Host>) -> Result<()> {
             chain_range(caller, idx, range, ptr, len).map_err(named(abi::CHAIN_RANGE))
         },
     )?;
-    linker.func_wrap(
+    linker.func_wrap_async(
         env,
         abi::CHAIN_AT,
-        |caller: Caller<'_, Host>, k: u32, offset: i64, idx: i32, ptr: u32, len: i32| {
-            let run = || {
-                let k = key(&caller, k)?;
-                let host = caller.data();
-                host.function.state.check_place(&k, offset)?;
-                let home = host.rank.home_of(&host.function.state, &k, offset);
-                chain_this(caller, Entry::Index(idx), ptr, len, home)
-            };
-            run().map_err(named(abi::CHAIN_AT))
+        |mut caller: Caller<'_, Host>, (k, offset, idx, ptr, len): (u32, i64, i32, u32, i32)| {
+            Box::new(async move {
+                let run = async {
+                    let k = key(&caller, k)?;
+                    let home = home_of(&mut caller, &k, offset).await?;
+                    chain_this(&mut caller, Entry::Index(idx), ptr, len, home)
+                };
+                run.await.map_err(named(abi::CHAIN_AT))
+            })
         },
     )?;
     linker.func_wrap(env, abi::GET_RANGE, |caller: Caller<'_, Host>, lo: u32, hi: u32| {
@@ -178,17 +179,17 @@ fn read_input(caller: &Caller<'_, Host>, ptr: u32, len: i32) -> Result<i32> {
 }
 
 fn chain_this(
-    mut caller: Caller<'_, Host>,
+    caller: &mut Caller<'_, Host>,
     entry: Entry,
     ptr: u32,
     len: i32,
     home: Option<RankId>,
 ) -> Result<u32> {
-    let input = payload(&caller, ptr, len, "the input")?;
+    let input = payload(caller, ptr, len, "the input")?;
     let function = &caller.data().function;
     function.export(entry)?;
     let id = function.id;
-    chain(&mut caller, id, entry, input, home)
+    chain(caller, id, entry, input, home)
 }
 
 async fn chain_function(
@@ -230,6 +231,19 @@ fn may_chain(host: &Host) -> Result<()> {
 
 fn too_many_calls() -> String {
     format!("{} calls exist already; await some before chaining more", limits::CALLS)
+}
+
+/// The rank where a part of the state is at home; `None` where there is one rank only.
+async fn home_of(caller: &mut Caller<'_, Host>, key: &[u8], offset: i64) -> Result<Option<RankId>> {
+    let (rank, state) = (caller.data().rank.clone(), caller.data().function.state.clone());
+    state.check_place(key, offset)?;
+    if rank.remote.is_none() {
+        return Ok(None);
+    }
+    let home = state.home_rank(key, offset.cast_unsigned()).await?;
+    // Its length is known now.
+    state.check_place(key, offset)?;
+    Ok(home)
 }
 
 /// The indices of a parallel loop: from `lo` to below `hi`, at least `grain` a call.

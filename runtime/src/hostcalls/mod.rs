@@ -17,11 +17,11 @@ use crate::memory::GuestMemory;
 mod call;
 mod state;
 
-/// All host functions, WASI preview 1 included.
-pub(crate) fn linker(engine: &Engine) -> Result<Linker<Host>, RuntimeError> {
+/// All host functions, WASI preview 1 included. In a job of `several` ranks those on state may wait.
+pub(crate) fn linker(engine: &Engine, several: bool) -> Result<Linker<Host>, RuntimeError> {
     let mut linker = Linker::new(engine);
     let added = call::add(&mut linker)
-        .and_then(|()| state::add(&mut linker))
+        .and_then(|()| state::add(&mut linker, several))
         .and_then(|()| wasmtime_wasi::p1::add_to_linker_async(&mut linker, Host::wasi))
         .and_then(|()| add_proc_exit(&mut linker));
     added.map_err(|err| RuntimeError::Engine(format!("{err:#}")))?;

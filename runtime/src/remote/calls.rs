@@ -32,7 +32,6 @@ use crate::fabric::{Body, Job, RankId};
 use crate::function::Entry;
 use crate::runtime::Rank;
 use crate::sched::{Ready, Work};
-use crate::state::UserState;
 
 /// Results that are sent together at most.
 const FULL: usize = 64;
@@ -133,12 +132,6 @@ impl Rank {
     pub(crate) fn job_threads(&self) -> usize {
         let all = self.remote.as_ref().and_then(Remote::threads);
         all.unwrap_or(self.scheduler.threads())
-    }
-
-    /// Where a part of the state is at home; `None` where there is one rank only.
-    pub(crate) fn home_of(&self, state: &UserState, key: &[u8], offset: i64) -> Option<RankId> {
-        self.remote.as_ref()?;
-        state.home_rank(key, offset)
     }
 
     /// Puts a call that has its slot where it is to run.

@@ -68,6 +68,8 @@ pub(crate) enum Request {
     Quiet,
     /// What happened on that rank.
     Report,
+    /// About state.
+    State(crate::state::spread::Request),
 }
 
 /// An answer; the kind that belongs to the question.
@@ -81,4 +83,6 @@ pub(crate) enum Reply {
     Quiet(Quiet),
     /// To `Report`: the body is the report as JSON.
     Report,
+    /// To `State`.
+    State(crate::state::spread::Reply),
 }

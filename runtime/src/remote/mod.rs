@@ -88,6 +88,10 @@ impl Remote {
         let Some(remote) = &rank.remote else { return Ok(()) };
         remote.fabric.attach(Arc::new(Inbox(Arc::downgrade(rank))));
         progress::start(rank)?;
+        if remote.job().rank != 0 {
+            let rank = rank.clone();
+            start_task(rank.id, async move { rank.report_for_work().await });
+        }
         session::watch(rank)
     }
 
@@ -143,11 +147,14 @@ impl Remote {
 struct Inbox(Weak<Rank>);
 
 impl Receiver for Inbox {
-    fn landing(&self, _from: RankId, head: &[u8], _len: usize) -> Option<ByteView> {
+    fn landing(&self, _from: RankId, head: &[u8], len: usize) -> Option<ByteView> {
         let rank = self.0.upgrade()?;
         match postcard::from_bytes(head) {
             Ok(Message::Answer(id, _)) => {
                 rank.remote.as_ref()?.asked.lock().get(&id)?.place.clone()
+            }
+            Ok(Message::Ask(_, Request::State(request))) => {
+                crate::state::spread::landing(&rank, &request, len)
             }
             _ => None,
         }
@@ -191,7 +198,7 @@ impl Receiver for Inbox {
 }
 
 /// Answers a question of another rank.
-async fn answer(rank: &Arc<Rank>, from: RankId, request: Request, _body: Body) -> (Reply, Body) {
+async fn answer(rank: &Arc<Rank>, from: RankId, request: Request, body: Body) -> (Reply, Body) {
     match request {
         Request::Function(which, kind) => rank.ship(which, kind).await,
         Request::Hello(hello) => rank.greet(from, hello).await,
@@ -199,6 +206,11 @@ async fn answer(rank: &Arc<Rank>, from: RankId, request: Request, _body: Body) -
         Request::Report => {
             let report = serde_json::to_vec(&rank.report()).unwrap_or_default();
             (Reply::Report, Body::of(report))
+        }
+        Request::State(request) => {
+            let answered = crate::state::spread::answer(rank.clone(), from, request, body);
+            let (reply, body) = answered.await;
+            (Reply::State(reply), body)
         }
     }
 }

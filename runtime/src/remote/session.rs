@@ -191,17 +191,33 @@ impl Rank {
         remote.session.changed.notify_all();
     }
 
+    /// Says hello to rank 0, and notes its answer.
+    pub(super) async fn report_for_work(&self) {
+        let Some(remote) = &self.remote else { return };
+        let (reply, _) = remote.ask(0, Request::Hello(self.hello()), Body::None, None).await;
+        let mut state = remote.session.state.lock();
+        match reply {
+            Reply::Hello(Ok(welcome)) => state.welcome = Some(welcome),
+            Reply::Hello(Err(why)) => state.lost = Some(why),
+            _ => state.lost = Some("rank 0 does not know this protocol".into()),
+        }
+        remote.session.changed.notify_all();
+    }
+
     /// Waits until all ranks have said hello.
     pub(crate) fn assemble(&self) -> Result<(), RuntimeError> {
         let Some(remote) = &self.remote else { return Ok(()) };
         let session = &remote.session;
-        self.greet_all();
+        if remote.job().rank == 0 {
+            self.greet_all();
+        }
         let until = Instant::now() + self.config.peer_timeout;
         let mut state = session.state.lock();
         while state.welcome.is_none() && state.lost.is_none() {
             if session.changed.wait_until(&mut state, until).timed_out() {
                 let (job, seconds) = (remote.job(), self.config.peer_timeout.as_secs_f64());
-                let missing = (0..job.size()).filter(|rank| !state.hellos.contains_key(rank));
+                let expected = if job.rank == 0 { 1..job.size() } else { 0..1 };
+                let missing = expected.filter(|rank| !state.hellos.contains_key(rank));
                 let missing: Vec<_> = missing.map(|rank| job.title(rank)).collect();
                 let missing = missing.join(", ");
                 return Err(RuntimeError::Job(format!(
@@ -215,16 +231,11 @@ impl Rank {
         }
     }
 
-    /// A rank other than 0: says hello, works, and returns when the job is over.
+    /// A rank other than 0: works, and returns when the job is over.
     pub(crate) fn serve(&self) -> Result<(), RuntimeError> {
         let Some(remote) = &self.remote else { return Ok(()) };
         let session = &remote.session;
-        let hello = remote.ask(0, Request::Hello(self.hello()), Body::None, None);
-        match block_on(hello) {
-            (Reply::Hello(Ok(welcome)), _) => session.state.lock().welcome = Some(welcome),
-            (Reply::Hello(Err(why)), _) => return Err(RuntimeError::Job(why)),
-            _ => return Err(RuntimeError::Job("rank 0 does not know this protocol".into())),
-        }
+        self.assemble()?;
         self.eat();
         let mut state = session.state.lock();
         while !state.ended {
@@ -238,7 +249,9 @@ impl Rank {
     /// Two rounds of looks with the same counters and no orphan in either: what moves between ranks
     /// moves a counter, and what does not move is awaited by somebody, which only an orphan is not.
     pub(crate) fn wait_until_quiet(&self) {
-        let Some(remote) = &self.remote else { return };
+        let Some(remote) = self.remote.as_ref().filter(|remote| remote.job().rank == 0) else {
+            return;
+        };
         let mut last: Option<Vec<(u64, u64)>> = None;
         loop {
             let all = block_on(self.all_quiet(remote));

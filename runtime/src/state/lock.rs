@@ -19,15 +19,17 @@ use std::task::{Poll, Waker};
 
 use mobula_shm::{Alignment, Block, OwnerTable, RW_LOCK_BYTES, RwLockWord};
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 
 use super::{Shared, text};
 use crate::error::StateError;
 
-/// A call as the lock sees it: its slot in the call table.
-pub(crate) type Holder = u32;
+/// A call as the lock sees it: its slot in the call table, or a larger number for a call of another
+/// rank.
+pub(crate) type Holder = u64;
 
 /// How a lock is held.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Mode {
     /// Together with other readers.
     Read,
@@ -241,7 +243,11 @@ impl KeyLock {
             () if inner.readers.contains(&call) && mode != Mode::Read => "read",
             () => return Ok(()),
         };
-        Err(StateError::SelfDeadlock { key: text(&self.key), held, kind: mode.name() })
+        Err(StateError::SelfDeadlock {
+            key: text(&self.key),
+            held: held.into(),
+            kind: mode.name().into(),
+        })
     }
 
     fn try_take(&self, inner: &mut Inner, call: Holder, mode: Mode) -> bool {
@@ -282,7 +288,7 @@ impl KeyLock {
                 Mode::Write | Mode::Global => inner.writer.take_if(|w| *w == call).is_some(),
             };
             if !held {
-                return Err(StateError::NotHeld { key: text(&self.key), kind: mode.name() });
+                return Err(StateError::NotHeld { key: text(&self.key), kind: mode.name().into() });
             }
             self.free_word(&inner, mode);
             self.grant(&mut inner)
@@ -359,7 +365,7 @@ impl Pending<'_> {
                 let mode = inner.queue[at].mode;
                 inner.queue.remove(at);
                 let key = text(&self.lock.key);
-                Poll::Ready(Err(StateError::Deadlock { key, kind: mode.name() }))
+                Poll::Ready(Err(StateError::Deadlock { key, kind: mode.name().into() }))
             }
         }
     }

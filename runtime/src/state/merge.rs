@@ -17,11 +17,12 @@ use std::sync::atomic::Ordering;
 
 use mobula_guest::abi;
 use mobula_shm::ByteView;
+use serde::{Deserialize, Serialize};
 
 use super::text;
 use crate::error::StateError;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Element {
     I32,
     I64,
@@ -29,7 +30,7 @@ enum Element {
     F64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Op {
     Sum,
     Min,
@@ -37,7 +38,7 @@ enum Op {
 }
 
 /// What is combined, and how.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Merge {
     element: Element,
     op: Op,
@@ -66,7 +67,8 @@ impl Merge {
         Ok(Self { element, op })
     }
 
-    fn size(self) -> usize {
+    /// Bytes of an element.
+    pub(super) fn size(self) -> usize {
         match self.element {
             Element::I32 | Element::F32 => 4,
             Element::I64 | Element::F64 => 8,
@@ -102,6 +104,35 @@ impl Merge {
             }
         }
         Ok(())
+    }
+
+    /// Turns whole elements `now`, which were `before`, into what has to be combined with others to
+    /// bring the change there.
+    pub(super) fn gain(self, now: &mut [u8], before: &[u8]) {
+        if self.op != Op::Sum {
+            return;
+        }
+        if self.size() == 4 {
+            let words = now.as_chunks_mut::<4>().0.iter_mut().zip(before.as_chunks::<4>().0);
+            for (now, before) in words {
+                let (a, b) = (u32::from_le_bytes(*now), u32::from_le_bytes(*before));
+                let gained = match self.element {
+                    Element::F32 => (f32::from_bits(a) - f32::from_bits(b)).to_bits(),
+                    _ => a.wrapping_sub(b),
+                };
+                *now = gained.to_le_bytes();
+            }
+        } else {
+            let words = now.as_chunks_mut::<8>().0.iter_mut().zip(before.as_chunks::<8>().0);
+            for (now, before) in words {
+                let (a, b) = (u64::from_le_bytes(*now), u64::from_le_bytes(*before));
+                let gained = match self.element {
+                    Element::F64 => (f64::from_bits(a) - f64::from_bits(b)).to_bits(),
+                    _ => a.wrapping_sub(b),
+                };
+                *now = gained.to_le_bytes();
+            }
+        }
     }
 
     fn word32(self, old: u32, ours: u32) -> u32 {

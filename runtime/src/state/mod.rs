@@ -10,6 +10,10 @@
 //!                           └─ key ─▶ Appended    (records in append order)
 //! ```
 //!
+//! In a job of several ranks `seek` asks the others, which is `spread`'s business. What may wait for them
+//! is `async`; alone it never waits. The functions of the same purpose that are not async wait on the
+//! thread that calls them, for whoever is no guest.
+//!
 //! Invariants: keys of different users live in different tables; a value's length never changes (a
 //! resize makes a new value); a block is freed when the last window or copy on it is gone.
 
@@ -26,8 +30,11 @@ use crate::stats::Stats;
 use crate::store::Store;
 
 mod append;
+mod home;
 pub(crate) mod lock;
 mod merge;
+mod seek;
+pub(crate) mod spread;
 mod stored;
 mod value;
 pub(crate) mod watch;
@@ -35,6 +42,7 @@ pub(crate) mod watch;
 pub(crate) use append::Appended;
 pub(crate) use lock::{KeyLock, Mode};
 pub(crate) use merge::Merge;
+pub(crate) use spread::{HeldLock, Spread};
 pub use value::Value;
 
 /// All state of one rank.
@@ -55,6 +63,8 @@ pub(crate) struct Shared {
     owners: OnceLock<(OwnerTable, OwnerSlot)>,
     pub(crate) waits: lock::Waits,
     pub(crate) stats: Arc<Stats>,
+    /// The other ranks' part; empty where there are none.
+    spread: OnceLock<Arc<Spread>>,
 }
 
 /// The keys of one user.
@@ -91,6 +101,7 @@ impl StateTable {
             owners: OnceLock::new(),
             waits: lock::Waits::default(),
             stats,
+            spread: OnceLock::new(),
         };
         Self { users: RwLock::default(), store, shared: Arc::new(shared) }
     }
@@ -112,6 +123,17 @@ impl StateTable {
         self.users.write().entry(user.into()).or_insert_with(fresh).clone()
     }
 
+    /// From now on the state is that of a job of several ranks.
+    pub(crate) fn join(&self, spread: Spread) {
+        let joined = self.shared.spread.set(Arc::new(spread));
+        debug_assert!(joined.is_ok(), "a rank joins one job, once");
+    }
+
+    /// This rank's part in a job of several.
+    pub(crate) fn spread(&self) -> Option<&Arc<Spread>> {
+        self.shared.spread.get()
+    }
+
     /// Lets lock waiters look again at locks that other processes hold.
     pub(crate) fn retry_foreign_locks(&self) {
         if let Some((owners, _)) = self.shared.owners.get() {
@@ -123,7 +145,11 @@ impl StateTable {
     pub(crate) fn arena_bytes(&self) -> (u64, u64) {
         self.shared.arena.get().map_or((0, 0), |arena| {
             let stats = arena.stats();
-            (stats.allocated, stats.high_water)
+            match self.spread() {
+                None => (stats.allocated, stats.high_water),
+                // Chunks from other hosts are no blocks of their own.
+                Some(_) => (arena.memory(), stats.high_water.max(arena.memory())),
+            }
         })
     }
 
@@ -137,8 +163,9 @@ impl Shared {
         if let Some(arena) = self.arena.get() {
             return Ok(arena);
         }
-        let options =
-            ArenaOptions { capacity: Arena::default_capacity()?, numa_node: self.numa_node };
+        let most = self.spread.get().map_or(u64::MAX, |spread| spread.arena_share());
+        let capacity = Arena::default_capacity()?.min(most);
+        let options = ArenaOptions { capacity, numa_node: self.numa_node };
         let arena = Arena::create_private(options)?;
         Ok(self.arena.get_or_init(|| arena))
     }
@@ -167,7 +194,7 @@ impl UserState {
     /// The value of `key`, if this run has used or made it.
     #[must_use]
     pub fn get(&self, key: &[u8]) -> Option<Arc<Value>> {
-        self.values.read().get(key).cloned()
+        self.values.read().get(key).filter(|value| !value.is_retired()).cloned()
     }
 
     /// The value of `key`, which must exist.
@@ -183,6 +210,9 @@ impl UserState {
     /// # Errors
     /// [`StateError::WrongLength`] when it has another length, or as [`find`](Self::find).
     pub fn with_len(&self, key: &[u8], len: u64) -> Result<Arc<Value>, StateError> {
+        if self.spread().is_some() {
+            return spread::block_on(self.seek_len(key, len));
+        }
         if let Some(found) = self.find_of_len(key, Some(len))? {
             return found.of_len(len);
         }
@@ -202,6 +232,9 @@ impl UserState {
     /// [`StateError::ResizeWithWindow`], or what the arena says.
     pub fn for_whole_write(&self, key: &[u8], len: u64) -> Result<Arc<Value>, StateError> {
         check_key(key)?;
+        if self.spread().is_some() {
+            return spread::block_on(self.seek_whole(key, len));
+        }
         if let Some(found) = self.get(key)
             && found.len() == len
         {
@@ -237,6 +270,9 @@ impl UserState {
     /// [`StateError::DeleteWithWindow`] while a running call has a window on it.
     pub fn delete(&self, key: &[u8]) -> Result<(), StateError> {
         check_key(key)?;
+        if self.spread().is_some() {
+            return spread::block_on(self.remove(key));
+        }
         let mut values = self.values.write();
         if values.get(key).is_some_and(|value| value.is_open()) {
             return Err(StateError::DeleteWithWindow { key: text(key) });
@@ -260,11 +296,6 @@ impl UserState {
             }
             None => Ok(()),
         }
-    }
-
-    /// The rank where the byte at `offset` of the value of `key` is at home.
-    pub(crate) fn home_rank(&self, _key: &[u8], _offset: i64) -> Option<crate::fabric::RankId> {
-        None
     }
 
     /// Combines `data` with the elements at `offset` of the value of `key`, each atomically.
@@ -302,6 +333,9 @@ impl UserState {
     /// # Errors
     /// [`StateError::Unknown`].
     pub fn push(&self, key: &[u8]) -> Result<u32, StateError> {
+        if self.spread().is_some() {
+            return spread::block_on(self.send(key, &spread::Kind::Plain));
+        }
         let value = self.known(key)?;
         std::sync::atomic::fence(Ordering::SeqCst);
         value.collect_stores();
@@ -316,6 +350,9 @@ impl UserState {
     /// # Errors
     /// [`StateError::Unknown`], or [`StateError::MaskLength`] when the mask has another size.
     pub fn push_masked(&self, key: &[u8], mask: &[u8]) -> Result<(), StateError> {
+        if self.spread().is_some() {
+            return spread::block_on(self.send_masked(key, mask));
+        }
         let (value, mask_value) = (self.known(key)?, self.known(mask)?);
         if value.len() != mask_value.len() {
             return Err(StateError::MaskLength {
@@ -335,6 +372,9 @@ impl UserState {
     /// # Errors
     /// As [`with_len`](Self::with_len).
     pub fn pull(&self, key: &[u8], len: u64) -> Result<(), StateError> {
+        if self.spread().is_some() {
+            return spread::block_on(self.fetch_again(key, len));
+        }
         self.with_len(key, len)?;
         std::sync::atomic::fence(Ordering::SeqCst);
         self.shared.stats.pulls.fetch_add(1, Ordering::Relaxed);

@@ -28,7 +28,7 @@ type Name = (Box<[u8]>, bool);
 /// What a user's table knows about the store.
 #[derive(Debug)]
 pub(crate) struct Backing {
-    user: Box<str>,
+    pub(super) user: Box<str>,
     store: Option<Arc<dyn Store>>,
     turns: Turns<Name>,
     /// Keys whose value the store will not be asked for again.
@@ -60,6 +60,13 @@ impl StateTable {
     /// The users whose state was used so far.
     #[must_use]
     pub fn users(&self) -> Vec<(String, Arc<UserState>)> {
+        let Some(spread) = self.spread() else { return self.own_users() };
+        let all = spread.all_users().into_iter();
+        all.map(|name| (name.to_string(), self.user(&name))).collect()
+    }
+
+    /// The users whose state this rank used so far.
+    pub(super) fn own_users(&self) -> Vec<(String, Arc<UserState>)> {
         self.users.read().iter().map(|(name, user)| (name.to_string(), user.clone())).collect()
     }
 }
@@ -71,6 +78,9 @@ impl UserState {
     /// [`StateError::Store`] when the store has it and cannot give it, [`StateError::BadKey`], or
     /// what the arena says.
     pub fn find(&self, key: &[u8]) -> Result<Option<Arc<Value>>, StateError> {
+        if self.spread().is_some() {
+            return super::spread::block_on(self.seek(key));
+        }
         self.find_of_len(key, None)
     }
 
@@ -124,6 +134,11 @@ impl UserState {
     /// The values that were used so far and still exist.
     #[must_use]
     pub fn values(&self) -> Vec<Arc<Value>> {
+        if let Some(spread) = self.spread() {
+            let names = spread.all_keys().values.into_iter();
+            let names = names.filter(|name| name.user == self.backing.user);
+            return names.filter_map(|name| self.find(&name.key).ok().flatten()).collect();
+        }
         self.values.read().values().cloned().collect()
     }
 
@@ -131,6 +146,11 @@ impl UserState {
     /// the value was removed here.
     #[must_use]
     pub fn vacant(&self) -> Vec<Vec<u8>> {
+        if let Some(spread) = self.spread() {
+            let names = spread.all_keys().vacant.into_iter();
+            let names = names.filter(|name| name.user == self.backing.user);
+            return names.map(|name| name.key.into_vec()).collect();
+        }
         let (asked, values) = (self.backing.asked.read(), self.values.read());
         asked.iter().filter(|&key| !values.contains_key(key)).map(|key| key.to_vec()).collect()
     }
@@ -138,6 +158,14 @@ impl UserState {
     /// The keys whose appended records were used so far, with all their records.
     #[must_use]
     pub fn all_records(&self) -> Vec<(Vec<u8>, Records)> {
+        let Some(spread) = self.spread() else { return self.own_records() };
+        let all = spread.all_keys().records.into_iter();
+        let all = all.filter(|(name, ..)| name.user == self.backing.user);
+        all.map(|(name, bytes, ends)| (name.key.into_vec(), Records { bytes, ends })).collect()
+    }
+
+    /// The keys whose appended records this rank has.
+    pub(super) fn own_records(&self) -> Vec<(Vec<u8>, Records)> {
         let appended = self.appended.read();
         appended.iter().map(|(key, records)| (key.to_vec(), records.all())).collect()
     }

@@ -8,6 +8,7 @@ use mobula_shm::{
     Alignment, Bitmap, Block, ByteView, ChunkCount, HUGE_BYTES, WriteWatch, chunk_range,
 };
 
+use super::spread::Share;
 use super::watch::{WatchList, Watched};
 use super::{Shared, text};
 use crate::error::StateError;
@@ -23,6 +24,8 @@ pub struct Value {
     dirty: Bitmap,
     open: AtomicU32,
     watched: WatchList,
+    /// What the ranks of a job of several know of it in common.
+    share: Option<Arc<Share>>,
 }
 
 impl Value {
@@ -45,10 +48,54 @@ impl Value {
             dirty: Bitmap::new(bitmap.view(), chunks)?,
             open: AtomicU32::new(0),
             watched: WatchList::default(),
+            share: None,
         })
     }
 
-    /// Number that no other value of this rank ever has.
+    /// This rank's handle to the host's copy of a value of a job of several ranks: its number in the
+    /// job, its bytes and its dirty bits.
+    pub(super) fn shared(
+        key: &[u8],
+        (id, len): (u64, u64),
+        data: Option<Block>,
+        share: Share,
+        dirty: Bitmap,
+    ) -> Result<Self, StateError> {
+        let too_long = || StateError::Shm(format!("key {:?}: {len} bytes are too many", text(key)));
+        let used = usize::try_from(len).map_err(|_| too_long())?;
+        let bytes = data.as_ref().map_or_else(|| share.meta(), |d| d.view()).sub(0, used)?;
+        let (open, watched) = (AtomicU32::new(0), WatchList::default());
+        let share = Some(Arc::new(share));
+        Ok(Self { id, key: key.into(), len, data, bytes, dirty, open, watched, share })
+    }
+
+    /// What the ranks of the job know of it in common; `None` where there is one rank.
+    pub(crate) fn share(&self) -> Option<&Arc<Share>> {
+        self.share.as_ref()
+    }
+
+    /// The dirty bits.
+    pub(super) fn dirty(&self) -> &Bitmap {
+        &self.dirty
+    }
+
+    /// Whether the key has another value by now, or none.
+    pub(super) fn is_retired(&self) -> bool {
+        self.share.as_ref().is_some_and(|share| share.is_retired())
+    }
+
+    /// Whether all chunks that hold these bytes may be used as they are.
+    pub(crate) fn is_present(&self, start: u64, bytes: u64) -> bool {
+        let Some(share) = &self.share else { return true };
+        bytes == 0 || share.is_present(&chunk_range(start, bytes))
+    }
+
+    /// Whether stores have to be found without a word from guests: some are to be sent elsewhere.
+    pub(crate) fn travels(&self) -> bool {
+        self.share.as_ref().is_some_and(|share| share.has_away())
+    }
+
+    /// Number that no other value of this job ever has.
     pub(crate) fn id(&self) -> u64 {
         self.id
     }
@@ -121,6 +168,9 @@ impl Value {
     pub(crate) fn watch(&self, watch: Option<WriteWatch>, chunks: Range<u32>) -> Arc<Watched> {
         let watched = Arc::new(Watched { watch, chunks, dirty: self.dirty.clone() });
         self.watched.add(Arc::downgrade(&watched));
+        if let Some(share) = &self.share {
+            share.watch();
+        }
         watched
     }
 
@@ -141,18 +191,29 @@ impl Value {
         taken
     }
 
-    /// Whether a running call has a window on the value.
-    pub(crate) fn is_open(&self) -> bool {
-        self.open.load(Ordering::Acquire) > 0
+    fn open(&self) -> &AtomicU32 {
+        self.share.as_ref().map_or(&self.open, |share| share.open())
     }
 
-    /// Counts a call that opened its first window on the value.
-    pub(crate) fn opened(&self) {
-        self.open.fetch_add(1, Ordering::AcqRel);
+    /// Whether a running call has a window on the value.
+    pub(crate) fn is_open(&self) -> bool {
+        self.open().load(Ordering::Acquire) > 0
+    }
+
+    /// Counts a call that opened its first window on the value; false where it cannot be opened: it is
+    /// being replaced, or was.
+    pub(crate) fn try_open(&self) -> bool {
+        match &self.share {
+            Some(share) => share.try_open(),
+            None => {
+                self.open.fetch_add(1, Ordering::AcqRel);
+                true
+            }
+        }
     }
 
     /// Counts the end of a call that had a window on the value.
     pub(crate) fn closed(&self) {
-        self.open.fetch_sub(1, Ordering::AcqRel);
+        self.open().fetch_sub(1, Ordering::AcqRel);
     }
 }

@@ -51,6 +51,11 @@ impl Header {
         arena.copy_in(0, bytemuck::bytes_of(self))
     }
 
+    /// The process that made the arena.
+    pub(super) fn creator(arena: &ByteView) -> Result<u32> {
+        Ok(bytemuck::pod_read_unaligned::<Self>(&arena.read_vec(0, BYTES)?).creator)
+    }
+
     /// Reads the header of a file of `size` bytes and refuses what is not such an arena.
     pub(super) fn verify(arena: &ByteView, name: &str, size: u64) -> Result<()> {
         let header: Self = bytemuck::pod_read_unaligned(&arena.read_vec(0, BYTES)?);

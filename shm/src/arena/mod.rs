@@ -12,6 +12,10 @@
 //! * A [`Block`] has memory for all its pages from the start (`fallocate`), so that a full file
 //!   system is an error here and not SIGBUS at some later store. When its last handle and view are
 //!   gone, a hole is punched, and the range is free again.
+//! * A *sparse* block ([`Arena::alloc_sparse`]) has address space only; [`Block::allocate`] gives parts
+//!   of it memory. Who touches a part before that may be killed (SIGBUS).
+//! * Processes of the host attach an arena by its name, or, without one, by the descriptor that its
+//!   creator has open ([`Arena::attach_open`]). They see blocks ([`Arena::block_at`]) and free none.
 //! * Extents are whole chunks of address space, memory is whole pages: no two blocks share a page,
 //!   and free space cannot crumble into pieces that no block fits in.
 //!
@@ -24,8 +28,9 @@ mod segment;
 
 use std::any::Any;
 use std::fmt;
-use std::os::fd::BorrowedFd;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::ops::Range;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use nix::errno::Errno;
 
@@ -43,6 +48,9 @@ const FIRST_BLOCK: u64 = CHUNK_BYTES as u64;
 /// Address space of an arena per byte of memory it may use: a block of one page takes a chunk of
 /// it.
 const SPARSENESS: u64 = 4;
+
+/// Private arenas of this process, by their descriptor.
+static OWN: Mutex<Vec<(i32, Weak<Shared>)>> = Mutex::new(Vec::new());
 
 /// How an arena is created.
 #[derive(Debug, Clone, Copy)]
@@ -168,7 +176,12 @@ impl Arena {
     /// # Errors
     /// As [`create`](Self::create).
     pub fn create_private(options: ArenaOptions) -> Result<Self> {
-        Self::build(Segment::create_private()?, options)
+        let arena = Self::build(Segment::create_private()?, options)?;
+        let mut own = OWN.lock().unwrap_or_else(PoisonError::into_inner);
+        own.retain(|(_, shared)| shared.strong_count() > 0);
+        own.push((arena.fd().as_raw_fd(), Arc::downgrade(&arena.shared)));
+        drop(own);
+        Ok(arena)
     }
 
     fn build(segment: Segment, options: ArenaOptions) -> Result<Self> {
@@ -195,7 +208,11 @@ impl Arena {
     /// [`Error::Sys`] with ENOENT when there is none; [`Error::Foreign`] when it is of
     /// another user or version or not finished; [`Error::BadName`].
     pub fn attach(name: &str) -> Result<Self> {
-        let (segment, size) = Segment::open(name)?;
+        Self::of_segment(Segment::open(name)?)
+    }
+
+    fn of_segment((segment, size): (Segment, u64)) -> Result<Self> {
+        let name = segment.name().to_owned();
         if size < FIRST_BLOCK {
             let reason = format!("it has {size} bytes, fewer than any arena");
             return Err(Error::Foreign { what: format!("arena {name:?}"), reason });
@@ -203,9 +220,32 @@ impl Arena {
         let len =
             usize::try_from(size).map_err(|_| Error::BadSize { what: "an arena", bytes: size })?;
         let mapping = Arc::new(SharedFile::map(segment.fd(), len)?);
-        Header::verify(&ByteView::of_file(&mapping), name, size)?;
+        Header::verify(&ByteView::of_file(&mapping), &name, size)?;
         let placement = Placement::Unbound(WhyUnbound::NotAsked);
         Ok(Self { shared: Arc::new(Shared { segment, mapping, placement, space: None }) })
+    }
+
+    /// Attaches the arena that process `pid` of this user has open as descriptor `fd`, which may have no
+    /// name. A private arena of this very process is not mapped a second time.
+    ///
+    /// # Errors
+    /// [`Error::Sys`] when the process is gone or not ours, [`Error::Foreign`] when the descriptor is
+    /// no arena of that process.
+    pub fn attach_open(pid: u32, fd: i32) -> Result<Self> {
+        if pid == std::process::id() {
+            let own = OWN.lock().unwrap_or_else(PoisonError::into_inner);
+            let found = own.iter().filter(|(number, _)| *number == fd);
+            if let Some(shared) = found.filter_map(|(_, shared)| shared.upgrade()).next() {
+                return Ok(Self { shared });
+            }
+        }
+        let arena = Self::of_segment(Segment::open_of(pid, fd)?)?;
+        let creator = Header::creator(&ByteView::of_file(&arena.shared.mapping))?;
+        if creator == pid {
+            return Ok(arena);
+        }
+        let reason = format!("process {creator} made it, not {pid}");
+        Err(Error::Foreign { what: format!("arena {:?}", arena.name()), reason })
     }
 
     /// Removes the name: nobody else can attach, and nothing is left when the last process ends.
@@ -238,8 +278,48 @@ impl Arena {
         }
         self.shared.segment.allocate(offset, bytes)?;
         self.shared.count(bytes);
+        let counted = bytes;
         let bytes = ByteView::of_file(&self.shared.mapping).sub(at.get(), pages.get())?;
-        Ok(Block { memory: Arc::new(Memory { bytes, extent }) })
+        Ok(Block { memory: Arc::new(Memory { bytes, extent, counted, ours: true, keep: None }) })
+    }
+
+    /// Takes address space for `len` bytes, rounded up to whole pages, without memory.
+    ///
+    /// # Errors
+    /// [`Error::ArenaFull`], [`Error::NotCreator`] where the arena was attached, [`Error::BadSize`].
+    pub fn alloc_sparse(&self, len: u64) -> Result<Block> {
+        let bad = || Error::BadSize { what: "a block", bytes: len };
+        let pages =
+            usize::try_from(len.max(1)).ok().and_then(PageBytes::round_up).ok_or_else(bad)?;
+        let extent = (pages.get() as u64).checked_next_multiple_of(CHUNK_BYTES as u64);
+        let extent = extent.ok_or_else(bad)?;
+        let offset = self.shared.take(extent, Alignment::Chunk)?;
+        let extent = Extent { arena: self.shared.clone(), offset, len: extent };
+        let bytes = ByteView::of_file(&self.shared.mapping).sub(offset as usize, pages.get())?;
+        Ok(Block { memory: Arc::new(Memory { bytes, extent, counted: 0, ours: true, keep: None }) })
+    }
+
+    /// A block that the arena's creator has at `offset`, of `len` bytes; dropping it frees nothing.
+    /// It holds `keep`, by which the creator may know that the block is still used.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`], also for a length that is no whole number of pages.
+    pub fn block_at(
+        &self,
+        offset: u64,
+        len: u64,
+        keep: Arc<dyn Any + Send + Sync>,
+    ) -> Result<Block> {
+        let bytes = self.at(offset, len.next_multiple_of(PAGE_BYTES as u64))?;
+        let extent = Extent { arena: self.shared.clone(), offset, len: 0 };
+        let memory = Memory { bytes, extent, counted: 0, ours: false, keep: Some(keep) };
+        Ok(Block { memory: Arc::new(memory) })
+    }
+
+    /// Bytes of memory that the arena has now, whoever gave it to which block.
+    #[must_use]
+    pub fn memory(&self) -> u64 {
+        self.shared.segment.memory()
     }
 
     /// The `len` bytes at `offset` of the file, as in [`Block::file_offset`] of the creator.
@@ -352,14 +432,29 @@ impl Drop for Extent {
 }
 
 /// An extent with memory. What `kept` views hold on to.
-#[derive(Debug)]
 struct Memory {
     bytes: ByteView,
     extent: Extent,
+    /// Bytes of it in the arena's statistics.
+    counted: u64,
+    /// Whether this handle frees it: false for another process's block.
+    ours: bool,
+    /// Held as long as the block is used.
+    #[expect(dead_code, reason = "it is there to be dropped")]
+    keep: Option<Arc<dyn Any + Send + Sync>>,
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} at {:#x}", self.bytes, self.extent.offset)
+    }
 }
 
 impl Drop for Memory {
     fn drop(&mut self) {
+        if !self.ours {
+            return;
+        }
         let arena = &self.extent.arena;
         let len = self.bytes.len() as u64;
         if arena.segment.punch(self.extent.offset, len).is_err() {
@@ -368,7 +463,7 @@ impl Drop for Memory {
             return;
         }
         if let Some(mut space) = arena.space() {
-            space.stats.allocated -= len;
+            space.stats.allocated -= self.counted;
         }
     }
 }
@@ -386,6 +481,22 @@ impl Block {
     pub fn view(&self) -> ByteView {
         let keep: Arc<dyn Any + Send + Sync> = self.memory.clone();
         self.memory.bytes.clone().keeping(keep)
+    }
+
+    /// Gives the pages of `part` of a sparse block memory, zero filled where they had none.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`], [`Error::NoSpace`]. What had memory before keeps it.
+    pub fn allocate(&self, part: Range<u64>) -> Result<()> {
+        let page = PAGE_BYTES as u64;
+        let (start, end) = (part.start / page * page, part.end.next_multiple_of(page));
+        let size = self.len();
+        if part.start > part.end || end > size {
+            let (offset, len) = (part.start, part.end.saturating_sub(part.start));
+            return Err(Error::OutOfRange { what: "block", offset, len, size });
+        }
+        let segment = &self.memory.extent.arena.segment;
+        segment.give_memory(self.memory.extent.offset + start, end - start)
     }
 
     /// Offset of the first byte in the file [`fd`](Self::fd).

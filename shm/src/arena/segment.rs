@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  named     shm_open(O_CREAT|O_EXCL) ──▶ /dev/shm/NAME ──▶ others: shm_open ──▶ shm_unlink
-//!  private   open(O_TMPFILE)          ──▶ never has a name
+//!  private   open(O_TMPFILE)          ──▶ never has a name ──▶ others: open(/proc/PID/fd/N)
 //! ```
 //!
 //! Invariants: a segment is created anew or found, never "either"; only its creator unlinks its
@@ -79,6 +79,23 @@ impl Segment {
         Ok((Self { file, name: name.into(), linked: AtomicBool::new(false) }, bytes))
     }
 
+    /// Opens the segment that process `pid` has open as descriptor `fd`; it needs no name for that.
+    pub(super) fn open_of(pid: u32, fd: i32) -> Result<(Self, u64)> {
+        let path = format!("/proc/{pid}/fd/{fd}");
+        let flags = OFlag::O_RDWR | OFlag::O_CLOEXEC;
+        let file = nix::fcntl::open(path.as_str(), flags, Mode::empty())
+            .map_err(Error::sys("open", path.as_str()))?;
+        let stat = fstat(&file).map_err(Error::sys("fstat", path.as_str()))?;
+        let bytes = u64::try_from(stat.st_size).unwrap_or(0);
+        let name = format!("mobula-{pid} (descriptor {fd})");
+        Ok((Self { file, name, linked: AtomicBool::new(false) }, bytes))
+    }
+
+    /// Bytes of memory that the file has.
+    pub(super) fn memory(&self) -> u64 {
+        fstat(&self.file).map_or(0, |stat| u64::try_from(stat.st_blocks).unwrap_or(0) * 512)
+    }
+
     pub(super) fn name(&self) -> &str {
         &self.name
     }
@@ -107,17 +124,28 @@ impl Segment {
 
     /// Gives `len` bytes at `offset` memory, zero filled; if that fails, they have none.
     pub(super) fn allocate(&self, offset: u64, len: u64) -> Result<()> {
+        self.fill(offset, len).map_err(|(errno, done)| {
+            // What cannot be given back here is lost until the arena goes.
+            let _given_back = self.punch(offset, done);
+            self.refused(errno, len)
+        })
+    }
+
+    /// As [`allocate`](Self::allocate), where a part may have memory already, which keeps its content
+    /// also when this fails.
+    pub(super) fn give_memory(&self, offset: u64, len: u64) -> Result<()> {
+        self.fill(offset, len).map_err(|(errno, _)| self.refused(errno, len))
+    }
+
+    /// Gives memory step by step; on failure, also how far it came.
+    fn fill(&self, offset: u64, len: u64) -> std::result::Result<(), (Errno, u64)> {
         let mut done = 0;
         while done < len {
             let step = STEP.min(len - done);
             match self.fallocate(FallocateFlags::empty(), offset + done, step) {
                 Ok(()) => done += step,
                 Err(Errno::EINTR) => {}
-                Err(errno) => {
-                    // What cannot be given back here is lost until the arena goes.
-                    let _given_back = self.punch(offset, done);
-                    return Err(self.refused(errno, len));
-                }
+                Err(errno) => return Err((errno, done)),
             }
         }
         Ok(())

@@ -1,0 +1,204 @@
+//! What changed in a chunk, as bytes on their way: pure, knows bytes and no ranks.
+//!
+//! ```text
+//!  copy  ..AB....C...      runs of bytes that differ        ┌ chunk │ kind │ 2 (u32) ┐ start,len-1 (u16) × 2 │ A B C
+//!  base  ............  ─▶  [2..4] [8..9]               ─▶   └ many runs: kind 1, a bit for each byte ─────────┘
+//! ```
+//!
+//! A byte that did not change is never in a patch: another host may have pushed it meanwhile.
+//!
+//! Invariants: what [`Patch`] writes [`read`] reads; anything else is refused, never a panic.
+
+use std::ops::Range;
+
+use mobula_shm::CHUNK_BYTES;
+
+const RUNS: u32 = 0;
+const BITS: u32 = 1;
+const HEAD: usize = 12;
+/// Runs from which a bit for each byte takes less room.
+const MOST_RUNS: usize = CHUNK_BYTES / 8 / 4;
+
+/// The ranges where `now` and `before`, of one length, differ. `unit` is the granularity: one byte, or
+/// the bytes of an element.
+pub(crate) fn changed(now: &[u8], before: &[u8], unit: usize) -> Vec<Range<usize>> {
+    let len = now.len().min(before.len());
+    let differs = |at: usize| now[at..(at + unit).min(len)] != before[at..(at + unit).min(len)];
+    runs(len, unit, |at| now.get(at..at + 64) == before.get(at..at + 64), differs)
+}
+
+/// The ranges where `mask` is not zero.
+pub(crate) fn masked(mask: &[u8]) -> Vec<Range<usize>> {
+    let zeros = |at: usize| mask.get(at..at + 64).is_some_and(|part| part == [0; 64]);
+    runs(mask.len(), 1, zeros, |at| mask[at] != 0)
+}
+
+/// Ranges of units that `take`; `skip` says that none of the next 64 bytes does.
+fn runs(
+    len: usize,
+    unit: usize,
+    skip: impl Fn(usize) -> bool,
+    take: impl Fn(usize) -> bool,
+) -> Vec<Range<usize>> {
+    let (mut runs, mut at) = (Vec::new(), 0);
+    while at < len {
+        if at.is_multiple_of(64) && at + 64 <= len && skip(at) {
+            at += 64;
+        } else if take(at) {
+            let start = at;
+            while at < len && take(at) {
+                at += unit;
+            }
+            runs.push(start..at.min(len));
+        } else {
+            at += unit;
+        }
+    }
+    runs
+}
+
+/// Patches of several chunks of one value, one behind the other.
+#[derive(Debug, Default)]
+pub(crate) struct Patch {
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Patch {
+    /// Adds the `runs` of `now`, the bytes of `chunk`.
+    pub(crate) fn add(&mut self, chunk: u32, now: &[u8], runs: &[Range<usize>]) {
+        let out = &mut self.bytes;
+        let kind = if runs.len() > MOST_RUNS { BITS } else { RUNS };
+        for word in [chunk, kind, runs.len() as u32] {
+            out.extend_from_slice(&word.to_le_bytes());
+        }
+        if kind == RUNS {
+            for run in runs {
+                // A chunk's offsets and lengths less one fit in 16 bits.
+                out.extend_from_slice(&(run.start as u16).to_le_bytes());
+                out.extend_from_slice(&((run.len() - 1) as u16).to_le_bytes());
+            }
+        } else {
+            let at = out.len();
+            out.resize(at + CHUNK_BYTES / 8, 0);
+            for byte in runs.iter().flat_map(Clone::clone) {
+                out[at + byte / 8] |= 1 << (byte % 8);
+            }
+        }
+        runs.iter().for_each(|run| out.extend_from_slice(&now[run.clone()]));
+    }
+}
+
+/// A body that no rank of this version sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a patch of state is malformed")]
+pub(crate) struct Malformed;
+
+/// Calls `see` with the offset in the value and the bytes of each run.
+pub(crate) fn read<E: From<Malformed>>(
+    mut body: &[u8],
+    mut see: impl FnMut(u64, &[u8]) -> Result<(), E>,
+) -> Result<(), E> {
+    while !body.is_empty() {
+        let head = take(&mut body, HEAD)?;
+        let word = |i: usize| u32::from_le_bytes([head[i], head[i + 1], head[i + 2], head[i + 3]]);
+        let (chunk, kind, count) = (word(0), word(4), word(8) as usize);
+        let runs = match kind {
+            RUNS if count <= MOST_RUNS => {
+                let (words, _) = take(&mut body, count * 4)?.as_chunks::<4>();
+                let run = |w: &[u8; 4]| {
+                    let start = usize::from(u16::from_le_bytes([w[0], w[1]]));
+                    start..start + usize::from(u16::from_le_bytes([w[2], w[3]])) + 1
+                };
+                words.iter().map(run).collect()
+            }
+            BITS => {
+                let bits = take(&mut body, CHUNK_BYTES / 8)?;
+                runs(CHUNK_BYTES, 1, |_| false, |at| bits[at / 8] >> (at % 8) & 1 == 1)
+            }
+            _ => return Err(Malformed.into()),
+        };
+        for run in runs {
+            let bytes = take(&mut body, run.len())?;
+            see(u64::from(chunk) * CHUNK_BYTES as u64 + run.start as u64, bytes)?;
+        }
+    }
+    Ok(())
+}
+
+fn take<'a>(body: &mut &'a [u8], len: usize) -> Result<&'a [u8], Malformed> {
+    let (head, rest) = body.split_at_checked(len).ok_or(Malformed)?;
+    *body = rest;
+    Ok(head)
+}
+
+/// Takes the bytes of `new` into a word of a copy, but keeps what was stored here since `base`:
+/// the copy's next word and the base's.
+pub(crate) fn merge_word(copy: u64, base: u64, new: u64) -> (u64, u64) {
+    let (copy, base, new) = (copy.to_le_bytes(), base.to_le_bytes(), new.to_le_bytes());
+    let take = |ours: [u8; 8]| {
+        u64::from_le_bytes(std::array::from_fn(
+            |i| if copy[i] == base[i] { new[i] } else { ours[i] },
+        ))
+    };
+    (take(copy), take(base))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn back(body: &[u8]) -> Result<Vec<(u64, Vec<u8>)>, Malformed> {
+        let mut all = Vec::new();
+        read(body, |at, bytes| {
+            all.push((at, bytes.to_vec()));
+            Ok::<_, Malformed>(())
+        })?;
+        Ok(all)
+    }
+
+    #[test]
+    fn runs_are_what_differs_and_no_byte_more() {
+        let (mut now, before) = (vec![0u8; 300], vec![0u8; 300]);
+        assert!(changed(&now, &before, 1).is_empty());
+        for at in [0, 5, 6, 63, 64, 128, 299] {
+            now[at] = 1;
+        }
+        assert_eq!(changed(&now, &before, 1), [0..1, 5..7, 63..65, 128..129, 299..300]);
+        assert_eq!(changed(&now, &before, 4), [0..8, 60..68, 128..132, 296..300]);
+        assert_eq!(masked(&now), changed(&now, &before, 1));
+    }
+
+    #[test]
+    fn patches_come_back_as_they_were_sent() {
+        let before = vec![0u8; CHUNK_BYTES];
+        for step in [1, 2, 3, 31, 33, 5000, CHUNK_BYTES] {
+            let mut now = before.clone();
+            (0..CHUNK_BYTES).step_by(step).for_each(|at| now[at] = (at % 255) as u8 + 1);
+            let runs = changed(&now, &before, 1);
+            let mut patch = Patch::default();
+            patch.add(3, &now, &runs);
+            patch.add(9, &now[..100], &[7..9]);
+            let mut rebuilt = vec![before.clone(), before.clone()];
+            for (at, bytes) in back(&patch.bytes).expect("well formed") {
+                let (chunk, at) = (at as usize / CHUNK_BYTES, at as usize % CHUNK_BYTES);
+                rebuilt[usize::from(chunk == 9)][at..at + bytes.len()].copy_from_slice(&bytes);
+            }
+            assert!(rebuilt[0] == now, "step {step}");
+            assert_eq!(rebuilt[1][7..9], now[7..9]);
+            for cut in [1, 11, 13, patch.bytes.len() - 1] {
+                assert_eq!(back(&patch.bytes[..cut]), Err(Malformed), "cut at {cut}");
+            }
+        }
+        assert_eq!(back(&[0xff; 40]), Err(Malformed));
+    }
+
+    #[test]
+    fn a_merge_keeps_what_is_ours_and_takes_the_rest() {
+        let word = |bytes: [u8; 8]| u64::from_le_bytes(bytes);
+        let (copy, base) = (word([1, 2, 9, 4, 5, 6, 7, 8]), word([1, 2, 3, 4, 5, 6, 7, 8]));
+        let new = word([1, 7, 7, 4, 5, 6, 7, 0]);
+        let (copy, base) = merge_word(copy, base, new);
+        assert_eq!(copy, word([1, 7, 9, 4, 5, 6, 7, 0]));
+        assert_eq!(base, word([1, 7, 3, 4, 5, 6, 7, 0]));
+    }
+}
