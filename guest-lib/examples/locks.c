@@ -1,5 +1,6 @@
-// Lock contention: eight calls add to one counter by reading and writing it back. The write lock (on
-// this host) or the global lock (in the whole job) makes that safe; readers share.
+// Lock contention: eight calls add to one counter by reading and writing it back. The write lock makes
+// that safe on one host, so those calls are placed where the counter is at home; the global lock makes
+// it safe in the whole job. Readers share.
 //
 // compile: mobula cc -o locks.wasm locks.c
 // run: mobula run locks.wasm
@@ -28,6 +29,7 @@ FAASM_FUNC(local, 1)
         addOne("local");
         faasmUnlockStateWrite("local");
     }
+    faasmPushState("local");
     return 0;
 }
 
@@ -48,9 +50,15 @@ FAASM_FUNC(reader, 3)
 {
     faasmLockStateRead("local");
     int counter = 0;
+    faasmPullState("local", sizeof counter);
     faasmReadState("local", BYTES(&counter), sizeof counter);
     faasmUnlockStateRead("local");
     return counter == CALLS * EACH ? 0 : 1;
+}
+
+static unsigned int chainOf(int idx)
+{
+    return idx == 1 ? mobulaChainAt("local", 0, idx, NULL, 0) : faasmChainThis(idx);
 }
 
 static int count(int idx, const char* key)
@@ -58,13 +66,14 @@ static int count(int idx, const char* key)
     unsigned int ids[CALLS];
     int counter = 0;
     for (int i = 0; i < CALLS; i++) {
-        ids[i] = faasmChainThis(idx);
+        ids[i] = chainOf(idx);
     }
     for (int i = 0; i < CALLS; i++) {
         if (faasmAwaitCall(ids[i]) != 0) {
             return -1;
         }
     }
+    faasmPullState(key, sizeof counter);
     faasmReadState(key, BYTES(&counter), sizeof counter);
     return counter;
 }

@@ -1,6 +1,6 @@
 // A parallel loop: heat flows through a rod, step by step. The runtime divides the indices; each call
-// works on its part of two windows, without copying. The first of two searches to end is taken with
-// mobulaAwaitAny.
+// works on its part of two windows, without copying. It pulls what it reads and pushes what it wrote,
+// so that calls may run on several hosts. The first of two searches to end is taken with mobulaAwaitAny.
 //
 // compile: mobula cc -o parallel.wasm parallel.c
 // run: mobula run parallel.wasm
@@ -20,9 +20,28 @@ enum { POINTS = 4000, STEPS = 200, GRAIN = 500 };
 static const double HEAT = 1e6;
 
 // The rod before and after a step; which is which changes from step to step.
+static const char* keyOf(int step)
+{
+    return step % 2 == 0 ? "even" : "odd";
+}
+
 static double* rod(int step)
 {
-    return (double*)faasmReadStatePtr(step % 2 == 0 ? "even" : "odd", BYTES_OF_ROD);
+    return (double*)faasmReadStatePtr(keyOf(step), BYTES_OF_ROD);
+}
+
+// The same, with what others have pushed.
+static const double* pulled(int step)
+{
+    faasmPullState(keyOf(step), BYTES_OF_ROD);
+    return rod(step);
+}
+
+static void push(int step, int64_t lo, int64_t hi)
+{
+    const long size = (long)sizeof(double);
+    faasmFlagStateOffsetDirty(keyOf(step), BYTES_OF_ROD, (long)lo * size, (long)(hi - lo) * size);
+    faasmPushState(keyOf(step));
 }
 
 FAASM_FUNC(flow, 1)
@@ -33,7 +52,7 @@ FAASM_FUNC(flow, 1)
     if (!mobulaGetRange(&lo, &hi)) {
         return 1;
     }
-    const double* before = rod(step);
+    const double* before = pulled(step);
     double* after = rod(step + 1);
     for (int64_t i = lo; i < hi; i++) {
         // The ends are closed: what would flow out stays.
@@ -41,13 +60,14 @@ FAASM_FUNC(flow, 1)
         const double right = before[i < POINTS - 1 ? i + 1 : i];
         after[i] = before[i] + 0.25 * (left - 2 * before[i] + right);
     }
+    push(step + 1, lo, hi);
     return 0;
 }
 
 // From one end to the first point that is warm; its index is the output.
 static int search(int from, int by)
 {
-    const double* now = rod(STEPS);
+    const double* now = pulled(STEPS);
     int at = from;
     while (now[at] == 0) {
         at += by;
@@ -69,6 +89,7 @@ FAASM_FUNC(searchDown, 3)
 FAASM_MAIN_FUNC()
 {
     rod(0)[POINTS / 2] = HEAT;
+    push(0, POINTS / 2, POINTS / 2 + 1);
     for (int step = 0; step < STEPS; step++) {
         const unsigned int loop =
           mobulaChainRange(1, 0, POINTS, GRAIN, BYTES(&step), sizeof step);
@@ -78,8 +99,8 @@ FAASM_MAIN_FUNC()
     }
     double total = 0;
     int ordered = 1;
+    const double* now = pulled(STEPS);
     for (int i = 0; i < POINTS; i++) {
-        const double* now = rod(STEPS);
         total += now[i];
         ordered &= i == 0 || i > POINTS / 2 || now[i - 1] <= now[i];
     }

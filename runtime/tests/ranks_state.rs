@@ -47,7 +47,10 @@ fn ranks_of_one_host_share_the_bytes_without_push_or_pull() {
             }
         }
         let moved = |job: &Job| {
-            job.ranks.iter().map(|r| r.own_report().pulled_bytes + r.report().pushed_bytes).sum::<u64>()
+            job.ranks
+                .iter()
+                .map(|r| r.own_report().pulled_bytes + r.report().pushed_bytes)
+                .sum::<u64>()
         };
         job.push(1, "a");
         assert_eq!(moved(&job), 0, "on one host nothing travels");

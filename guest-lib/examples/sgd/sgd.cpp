@@ -168,6 +168,9 @@ bool measureEpoch(Job& job, Progress& progress, double seconds)
         tasks.back().slot = uint32_t(i);
     }
     if (!runAll(job, progress, 2, "measuring", tasks)) return false;
+    faasmPullState("metrics", long((inTrain + inTest) * sizeof(Slot)));
+    faasmPullState("scores", long(job.test->rows * sizeof(float)));
+    faasmPullState("weights", long(job.train->features * sizeof(float)));
     std::vector<sgd::Totals> totals;
     for (int i = 0; i < inTrain + inTest; i++) totals.push_back(job.slots[i].totals);
     const size_t n = job.test->rows;
@@ -197,6 +200,8 @@ bool open(Job& job)
     job.keys.resize(job.test->rows);
     job.scratch.resize(job.test->rows);
     std::memset(job.weights, 0, job.train->features * sizeof(float));
+    faasmFlagStateDirty("weights", long(job.train->features * sizeof(float)));
+    faasmPushState("weights");
     job.report.trainRows = job.train->rows;
     job.report.testRows = job.test->rows;
     job.report.features = job.train->features;
@@ -213,7 +218,9 @@ FAASM_FUNC(learn, 1)
     const sgd::Row* rows = rowsOf("train", t);
     float* weights = window<float>("weights", t.features);
     sgd::train(rows, t.hi - t.lo, weights, t.features, worker, t.eta, t.lambda, t.stretch);
+    // What was learnt here is added to what was learnt on other hosts.
     faasmFlagStateDirty("weights", long(t.features * sizeof(float)));
+    mobulaPushMerge("weights", MOBULA_F32, MOBULA_SUM);
     return 0;
 }
 
@@ -223,14 +230,23 @@ FAASM_FUNC(measure, 2)
     Task t;
     if (!input(&t)) return 1;
     const sgd::Row* rows = rowsOf(t.test ? "test" : "train", t);
+    // Nobody learns now: from here on all hosts have the same weights.
+    faasmPullState("weights", long(t.features * sizeof(float)));
     const float* weights = window<float>("weights", t.features);
     float* scores = nullptr;
+    const long all = long(t.rows * sizeof(float)), at = long(t.lo * sizeof(float));
+    const long part = long((t.hi - t.lo) * sizeof(float));
     if (t.test)
-        scores = reinterpret_cast<float*>(faasmReadStateOffsetPtr(
-            "scores", long(t.rows * sizeof(float)), long(t.lo * sizeof(float)),
-            long((t.hi - t.lo) * sizeof(float))));
+        scores = reinterpret_cast<float*>(faasmReadStateOffsetPtr("scores", all, at, part));
     Slot* slots = window<Slot>("metrics", t.slots);
     slots[t.slot].totals = sgd::evaluate(rows, t.hi - t.lo, weights, scores);
+    if (t.test) {
+        faasmFlagStateOffsetDirty("scores", all, at, part);
+        faasmPushState("scores");
+    }
+    faasmFlagStateOffsetDirty("metrics", long(t.slots * sizeof(Slot)),
+                              long(t.slot * sizeof(Slot)), long(sizeof(Slot)));
+    faasmPushState("metrics");
     return 0;
 }
 

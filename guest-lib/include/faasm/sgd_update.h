@@ -24,7 +24,7 @@ struct SgdBatch
       , outputs(
           readMatrixColumnsFromState(OUTPUTS_KEY, sgdParams.nTrain, startIdx, endIdx, 1, false))
       , featureCounts(stateWindow<int32_t>(name, FEATURE_COUNTS_KEY, sgdParams.nWeights))
-      , weights(stateWindow<double>(name, WEIGHTS_KEY, sgdParams.nWeights))
+      , weights(pulledWeights(name, sgdParams.nWeights))
       , mask(stateWindow<unsigned int>(name, MASK_KEY, 2 * int64_t{ sgdParams.nWeights }))
     {}
 
@@ -87,6 +87,14 @@ struct SgdBatch
     }
 
   private:
+    /* With what batches on other hosts have pushed. */
+    static double* pulledWeights(const char* name, int32_t count)
+    {
+        double* window = stateWindow<double>(name, WEIGHTS_KEY, count);
+        faasmPullState(WEIGHTS_KEY, count * static_cast<long>(sizeof(double)));
+        return window;
+    }
+
     static Map<const SparseMatrix<double>> columns(const char* name, const SgdParams& params,
                                                    int startIdx, int endIdx,
                                                    std::vector<int32_t>& outer)

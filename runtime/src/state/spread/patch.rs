@@ -131,16 +131,12 @@ fn take<'a>(body: &mut &'a [u8], len: usize) -> Result<&'a [u8], Malformed> {
     Ok(head)
 }
 
-/// Takes the bytes of `new` into a word of a copy, but keeps what was stored here since `base`:
-/// the copy's next word and the base's.
+/// Takes `new` for a word of a copy, but keeps a word to which something was stored here since
+/// `base`: the copy's next word and the base's.
+///
+/// A word is kept whole. Bytes of ours and of others' put together would be a number that nobody wrote.
 pub(crate) fn merge_word(copy: u64, base: u64, new: u64) -> (u64, u64) {
-    let (copy, base, new) = (copy.to_le_bytes(), base.to_le_bytes(), new.to_le_bytes());
-    let take = |ours: [u8; 8]| {
-        u64::from_le_bytes(std::array::from_fn(
-            |i| if copy[i] == base[i] { new[i] } else { ours[i] },
-        ))
-    };
-    (take(copy), take(base))
+    if copy == base { (new, new) } else { (copy, base) }
 }
 
 #[cfg(test)]
