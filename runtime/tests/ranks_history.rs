@@ -25,7 +25,6 @@ use ranks::{CHUNK, Do, Job};
 #[derive(Debug, Clone, Copy)]
 struct Op {
     register: usize,
-    rank: usize,
     host: u32,
     start: u64,
     end: u64,
@@ -129,7 +128,7 @@ fn load(hosts: &[u32], delay: Duration, seed: u64, steps: usize, places: &[usize
                 (false, _) => value = job.act(rank, Do::LoadPullLoad, "v", numbers, &[])[1],
             }
             let (end, host) = (now(), job.host(rank));
-            history.lock().unwrap().push(Op { register, rank, host, start, end, wrote, value });
+            history.lock().unwrap().push(Op { register, host, start, end, wrote, value });
         }
     });
     history.into_inner().unwrap()
