@@ -168,8 +168,7 @@ fn histories_on_three_hosts() {
 
 #[test]
 fn the_checker_finds_what_is_wrong() {
-    let op =
-        |wrote, value, start, end| Op { register: 0, rank: 0, host: 0, start, end, wrote, value };
+    let op = |wrote, value, start, end| Op { register: 0, host: 0, start, end, wrote, value };
     let (write, read) = (|v, s, e| op(true, v, s, e), |v, s, e| op(false, v, s, e));
     let good = [write(1, 1, 2), read(1, 3, 6), write(2, 4, 8), read(1, 5, 7), read(2, 6, 7)];
     assert_eq!(check(&good), Ok(()));
