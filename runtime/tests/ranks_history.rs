@@ -25,7 +25,6 @@ use ranks::{CHUNK, Do, Job};
 #[derive(Debug, Clone, Copy)]
 struct Op {
     register: usize,
-    rank: usize,
     host: u32,
     start: u64,
     end: u64,
@@ -129,7 +128,7 @@ fn load(hosts: &[u32], delay: Duration, seed: u64, steps: usize, places: &[usize
                 (false, _) => value = job.act(rank, Do::LoadPullLoad, "v", numbers, &[])[1],
             }
             let (end, host) = (now(), job.host(rank));
-            history.lock().unwrap().push(Op { register, rank, host, start, end, wrote, value });
+            history.lock().unwrap().push(Op { register, host, start, end, wrote, value });
         }
     });
     history.into_inner().unwrap()
@@ -169,8 +168,7 @@ fn histories_on_three_hosts() {
 
 #[test]
 fn the_checker_finds_what_is_wrong() {
-    let op =
-        |wrote, value, start, end| Op { register: 0, rank: 0, host: 0, start, end, wrote, value };
+    let op = |wrote, value, start, end| Op { register: 0, host: 0, start, end, wrote, value };
     let (write, read) = (|v, s, e| op(true, v, s, e), |v, s, e| op(false, v, s, e));
     let good = [write(1, 1, 2), read(1, 3, 6), write(2, 4, 8), read(1, 5, 7), read(2, 6, 7)];
     assert_eq!(check(&good), Ok(()));

@@ -330,3 +330,41 @@ fn an_arena_without_a_name_is_attached_by_its_descriptor() {
     assert!(Arena::attach_open(std::process::id(), file.as_raw_fd()).is_err());
     assert!(Arena::attach_open(std::process::id(), -1).is_err());
 }
+
+#[test]
+fn another_process_attaches_an_arena_without_a_name() {
+    use std::os::fd::AsRawFd;
+    use std::sync::Arc;
+    let _watchdog = Watchdog::new();
+    let arena = private();
+    let block = arena.alloc_sparse(1 << 20).expect("room");
+    block.allocate(0..65536).expect("room");
+    block.view().copy_in(0, b"from the parent").expect("inside");
+    let (pid, fd) = (std::process::id(), arena.fd().as_raw_fd());
+    let argument = format!("{pid} {fd} {}", block.file_offset());
+    let mut child = Role::start("role_attach_open", &argument);
+    assert_eq!(child.hear(), "from the parent");
+    assert_eq!(block.view().read_vec(65536, 5).expect("inside"), b"child");
+    assert_eq!(arena.memory(), memory(&arena) as u64, "memory that the child gave counts");
+    // What is no arena of that process is refused.
+    let other = Arena::attach_open(child.process.id(), fd);
+    assert!(other.is_err(), "{other:?}");
+    let keep: Arc<()> = Arc::default();
+    assert!(arena.block_at(block.file_offset(), u64::MAX / 2, keep).is_err());
+    child.process.kill().expect("it runs");
+    child.process.wait().expect("it ends");
+}
+
+#[test]
+#[ignore = "a role of another_process_attaches_an_arena_without_a_name"]
+fn role_attach_open() {
+    let Some(argument) = argument() else { return };
+    let numbers: Vec<u64> = argument.split(' ').map(|n| n.parse().expect("a number")).collect();
+    let arena = Arena::attach_open(numbers[0] as u32, numbers[1] as i32).expect("it is there");
+    let keep = std::sync::Arc::new(());
+    let block = arena.block_at(numbers[2], 1 << 20, keep).expect("inside");
+    block.allocate(65536..2 * 65536).expect("room");
+    block.view().copy_in(65536, b"child").expect("inside");
+    say(&String::from_utf8(block.view().read_vec(0, 15).expect("inside")).expect("text"));
+    listen();
+}

@@ -15,6 +15,7 @@ use crate::limits;
 use crate::memory::GuestMemory;
 
 mod call;
+mod several;
 mod state;
 
 /// All host functions, WASI preview 1 included. In a job of `several` ranks those on state may wait.

@@ -6,6 +6,7 @@
 //!               └ no ─▶ `spread`, in a task of its own
 //! ```
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use super::spread::message::{Name, Want, Which};
@@ -14,6 +15,10 @@ use super::{Appended, Mode, UserState, Value, check_key, home, text};
 use crate::error::StateError;
 use crate::fabric::RankId;
 use crate::store::Records;
+
+/// Work that waits for other ranks. Boxed, so that what calls it where nothing has to wait stays small:
+/// such a future is moved, and looked at once, by every host call.
+pub(crate) type Cold<'a, R> = Pin<Box<dyn Future<Output = R> + Send + 'a>>;
 
 impl UserState {
     pub(crate) fn spread(&self) -> Option<&Arc<Spread>> {
@@ -59,9 +64,15 @@ impl UserState {
         self.appended.write().entry(key.into()).or_insert_with(fresh).clone()
     }
 
-    async fn found(&self, key: &[u8], want: Want) -> Result<Option<Arc<Value>>, StateError> {
-        let Some(spread) = self.spread() else { return Ok(None) };
-        spread.detached(spread.clone().find(self.name(key), want)).await
+    fn found<'a>(
+        &'a self,
+        key: &'a [u8],
+        want: Want,
+    ) -> Cold<'a, Result<Option<Arc<Value>>, StateError>> {
+        Box::pin(async move {
+            let Some(spread) = self.spread() else { return Ok(None) };
+            spread.detached(spread.clone().find(self.name(key), want)).await
+        })
     }
 
     /// As [`find`](Self::find).
@@ -108,7 +119,7 @@ impl UserState {
     pub(crate) async fn remove(&self, key: &[u8]) -> Result<(), StateError> {
         let Some(spread) = self.spread() else { return self.delete(key) };
         check_key(key)?;
-        spread.detached(spread.clone().delete(self.name(key))).await
+        Box::pin(spread.detached(spread.clone().delete(self.name(key)))).await
     }
 
     /// As [`push`](Self::push) and its relatives.
@@ -121,7 +132,7 @@ impl UserState {
             };
         };
         check_key(key)?;
-        spread.detached(spread.clone().push(self.name(key), kind.clone())).await
+        Box::pin(spread.detached(spread.clone().push(self.name(key), kind.clone()))).await
     }
 
     /// As [`push_masked`](Self::push_masked).
@@ -137,7 +148,7 @@ impl UserState {
     pub(crate) async fn fetch_again(&self, key: &[u8], len: u64) -> Result<(), StateError> {
         let Some(spread) = self.spread() else { return self.pull(key, len) };
         check_key(key)?;
-        spread.detached(spread.clone().pull(self.name(key), len)).await
+        Box::pin(spread.detached(spread.clone().pull(self.name(key), len))).await
     }
 
     /// Appends one record.
@@ -147,7 +158,7 @@ impl UserState {
             return Ok(());
         };
         check_key(key)?;
-        spread.detached(spread.clone().append(self.name(key), record)).await
+        Box::pin(spread.detached(spread.clone().append(self.name(key), record))).await
     }
 
     /// The first `count` appended records, for a buffer of `room` bytes.
@@ -161,7 +172,7 @@ impl UserState {
             return self.appended(key)?.first(key, count, room);
         };
         check_key(key)?;
-        spread.detached(spread.clone().read_records(self.name(key), count, room)).await
+        Box::pin(spread.detached(spread.clone().read_records(self.name(key), count, room))).await
     }
 
     /// Forgets all appended records.
@@ -171,7 +182,7 @@ impl UserState {
             return Ok(());
         };
         check_key(key)?;
-        spread.detached(spread.clone().clear_records(self.name(key))).await
+        Box::pin(spread.detached(spread.clone().clear_records(self.name(key)))).await
     }
 
     /// The rank where `offset` of the value of `key` is at home; `None` when there is no such byte.

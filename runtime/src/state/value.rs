@@ -9,7 +9,7 @@ use mobula_shm::{
 };
 
 use super::spread::Share;
-use super::watch::{WatchList, Watched};
+use super::watch::{WatchList, Watched, Window};
 use super::{Shared, text};
 use crate::error::StateError;
 
@@ -23,7 +23,7 @@ pub struct Value {
     bytes: ByteView,
     dirty: Bitmap,
     open: AtomicU32,
-    watched: WatchList,
+    watched: Arc<WatchList>,
     /// What the ranks of a job of several know of it in common.
     share: Option<Arc<Share>>,
 }
@@ -47,7 +47,7 @@ impl Value {
             bytes,
             dirty: Bitmap::new(bitmap.view(), chunks)?,
             open: AtomicU32::new(0),
-            watched: WatchList::default(),
+            watched: Arc::default(),
             share: None,
         })
     }
@@ -64,7 +64,7 @@ impl Value {
         let too_long = || StateError::Shm(format!("key {:?}: {len} bytes are too many", text(key)));
         let used = usize::try_from(len).map_err(|_| too_long())?;
         let bytes = data.as_ref().map_or_else(|| share.meta(), |d| d.view()).sub(0, used)?;
-        let (open, watched) = (AtomicU32::new(0), WatchList::default());
+        let (open, watched) = (AtomicU32::new(0), Arc::default());
         let share = Some(Arc::new(share));
         Ok(Self { id, key: key.into(), len, data, bytes, dirty, open, watched, share })
     }
@@ -166,12 +166,11 @@ impl Value {
     /// Notes that stores to a window on these chunks are watched; the result is dropped before the
     /// window is unmapped.
     pub(crate) fn watch(&self, watch: Option<WriteWatch>, chunks: Range<u32>) -> Arc<Watched> {
-        let watched = Arc::new(Watched { watch, chunks, dirty: self.dirty.clone() });
-        self.watched.add(Arc::downgrade(&watched));
+        let watched = self.watched.add(Window { watch, chunks, dirty: self.dirty.clone() });
         if let Some(share) = &self.share {
             share.watch();
         }
-        watched
+        Arc::new(watched)
     }
 
     /// Marks what was stored through watched windows as dirty.

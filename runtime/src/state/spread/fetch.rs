@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use mobula_shm::{ByteView, CHUNK_BYTES, ChunkIndex, chunk_range};
+use mobula_shm::{ByteView, ChunkIndex, chunk_range};
 
 use super::message::{Name, Request, Want, Which};
 use super::patch::merge_word;
@@ -90,10 +90,13 @@ impl Spread {
             copy.copy_to(0, &base, 0, bytes.len())?;
             share.filled.set_range(chunks.clone());
         } else {
-            let new = body.into_bytes();
-            for (at, part) in (0..).step_by(CHUNK_BYTES).zip(new.chunks(CHUNK_BYTES)) {
-                merge(&copy.sub(at, part.len())?, &base.sub(at, part.len())?, part)?;
-            }
+            // Blocks are whole pages: what follows the value's last byte is zero in all of them.
+            let mut new = body.into_bytes();
+            new.resize(new.len().next_multiple_of(8), 0);
+            let block = value.block().ok_or_else(unexpected)?.view();
+            let copy = block.sub(bytes.start, new.len())?;
+            let base = share.base().ok_or_else(unexpected)?.sub(bytes.start, new.len())?;
+            merge(&copy, &base, &new)?;
         }
         share.present.set_range(chunks);
         drop(busy);
@@ -298,10 +301,9 @@ pub(super) fn land(place: &ByteView, body: Body) -> Result<(), StateError> {
     }
 }
 
-/// Takes `new` into a chunk that may be stored to at this moment.
+/// Takes `new`, whole words, into chunks that may be stored to at this moment.
 fn merge(copy: &ByteView, base: &ByteView, new: &[u8]) -> Result<(), StateError> {
-    let (words, rest) = new.as_chunks::<8>();
-    for (index, new) in words.iter().enumerate() {
+    for (index, new) in new.as_chunks::<8>().0.iter().enumerate() {
         let (word, before) = (copy.atomic_u64(index * 8)?, base.atomic_u64(index * 8)?);
         let (old, new) = (before.load(Ordering::Relaxed), u64::from_le_bytes(*new));
         if old == new {
@@ -316,14 +318,6 @@ fn merge(copy: &ByteView, base: &ByteView, new: &[u8]) -> Result<(), StateError>
             }
         };
         before.store(next, Ordering::Relaxed);
-    }
-    for (index, byte) in rest.iter().enumerate() {
-        // The last bytes of a value: a store to one of them at this moment may be lost or win.
-        let at = words.len() * 8 + index;
-        if copy.get::<u8>(at)? == base.get::<u8>(at)? {
-            copy.put(at, *byte)?;
-            base.put(at, *byte)?;
-        }
     }
     Ok(())
 }

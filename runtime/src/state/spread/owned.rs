@@ -13,6 +13,8 @@ use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 
+use tokio::sync::oneshot;
+
 use super::message::{InStore, Keys, Name, Reply, Request, Which};
 use super::{Spread, Turn, block_on, unexpected};
 use crate::error::StateError;
@@ -256,16 +258,17 @@ impl Spread {
         mode: Mode,
         call: u64,
     ) -> Result<(), StateError> {
-        let (send, receive) = tokio::sync::oneshot::channel();
-        let spread = self.clone();
+        let (send, receive) = oneshot::channel();
+        let grant = Grant { spread: self.clone(), server, name, mode, call };
+        let mut asking = Asking { receive, grant: grant.clone() };
         self.spawn(async move {
-            let granted = spread.say(server, Request::Lock(name.clone(), mode, call)).await;
+            let lock = Request::Lock(grant.name.clone(), mode, call);
+            let granted = grant.spread.say(server, lock).await;
             if let Err(Ok(_)) = send.send(granted) {
-                // The call has ended while it waited.
-                spread.unlock_there(server, name, mode, call).await.ok();
+                grant.give_back().await;
             }
         });
-        match receive.await {
+        match (&mut asking.receive).await {
             Ok(granted) => granted.map(drop),
             Err(_) => Err(super::ended()),
         }
@@ -296,6 +299,40 @@ impl Spread {
         let granted = lock.acquire(call, mode, &awaits, || rank.monitor.arm()).await;
         fence(Ordering::SeqCst);
         granted
+    }
+}
+
+/// A lock that another rank grants, or has granted.
+#[derive(Clone)]
+struct Grant {
+    spread: Arc<Spread>,
+    server: RankId,
+    name: Name,
+    mode: Mode,
+    call: u64,
+}
+
+impl Grant {
+    /// For a call that has ended while it waited.
+    async fn give_back(self) {
+        let Self { spread, server, name, mode, call } = self;
+        // A server that is gone ends the job.
+        spread.unlock_there(server, name, mode, call).await.ok();
+    }
+}
+
+/// A call that waits for a grant; when it ends before it saw the grant, that is given back.
+struct Asking {
+    receive: oneshot::Receiver<Result<Reply, StateError>>,
+    grant: Grant,
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        self.receive.close();
+        if let Ok(Ok(_)) = self.receive.try_recv() {
+            self.grant.spread.spawn(self.grant.clone().give_back());
+        }
     }
 }
 

@@ -173,8 +173,8 @@ mod tests {
             let runs = changed(&now, &before, 1);
             let mut patch = Patch::default();
             patch.add(3, &now, &runs);
-            patch.add(9, &now[..100], &[7..9]);
-            let mut rebuilt = vec![before.clone(), before.clone()];
+            patch.add(9, &now[..100], std::slice::from_ref(&(7..9)));
+            let mut rebuilt = [before.clone(), before.clone()];
             for (at, bytes) in back(&patch.bytes).expect("well formed") {
                 let (chunk, at) = (at as usize / CHUNK_BYTES, at as usize % CHUNK_BYTES);
                 rebuilt[usize::from(chunk == 9)][at..at + bytes.len()].copy_from_slice(&bytes);
