@@ -107,7 +107,7 @@ statistic() { # NAME FILE
 run_row() { # NAME MODULE INPUT [OPTIONS OF mobula run...]
     local scratch code=0
     scratch=$(mktemp -d)
-    "$MOBULA" run "$2" --input "$3" --output - --stats "$scratch/stats" "${@:4}" \
+    "$MOBULA" run --alone "$2" --input "$3" --output - --stats "$scratch/stats" "${@:4}" \
         >"$scratch/out" || code=$?
     cat "$scratch/out"
     [[ -e $scratch/stats ]] || : >"$scratch/stats"

@@ -10,7 +10,6 @@
 //! being 0 of 1 would run the program n times.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Result, bail};
 use mobula_runtime::Runtime;
@@ -19,9 +18,6 @@ use mobula_runtime::fabric::Fabric;
 use crate::cli::run::CallArgs;
 use crate::placement::{Among, Ranks};
 use crate::{exit, tell};
-
-/// How long a rank that was refused waits for rank 0 to end the job.
-const REFUSED: Duration = Duration::from_secs(3);
 
 /// This process's place in its job.
 #[derive(Debug)]
@@ -74,15 +70,8 @@ impl Job {
 
     /// Works for rank 0 until the job is over.
     pub fn serve(&self, runtime: &Runtime) -> u8 {
-        if runtime.serve().is_ok() {
-            return 0;
-        }
-        // Rank 0 says why, and ends the job.
-        std::thread::sleep(REFUSED);
-        if let Some(fabric) = &self.fabric {
-            fabric.abort(exit::SETUP);
-        }
-        exit::SETUP
+        // Rank 0 says why a rank is refused.
+        if runtime.serve().is_ok() { 0 } else { exit::SETUP }
     }
 
     /// Which rank speaks, in front of a message of one that is not the first.
@@ -133,6 +122,14 @@ fn connect(said: &Said) -> Result<Job> {
              mobula was built with (`ldd $(command -v mobula) | grep mpi`), or use its mpirun"
         );
     }
+    if (job.rank as usize, job.size() as usize) != (*rank, *count) {
+        bail!(
+            "{by} says that this is rank {rank} of {count}, but MPI says rank {} of {}; start mobula by \
+             one launcher only",
+            job.rank,
+            job.size()
+        );
+    }
     let near = job.ranks_on(job.host());
     let place = |ranks: &[u32]| Among {
         index: ranks.iter().position(|&rank| rank == job.rank).unwrap_or(0),
@@ -170,7 +167,8 @@ fn watch_signals(fabric: Arc<dyn Fabric>) {
         if signals.forever().next().is_some() {
             let job = fabric.job();
             let awaited = mobula_runtime::awaited();
-            if !awaited.is_empty() {
+            // Before the job has begun, rank 0 says why it does not.
+            if !awaited.is_empty() && mobula_runtime::has_begun() {
                 let title = job.title(job.rank);
                 tell(&format!("{title} is told to end (SIGTERM); awaited here: {awaited}"));
             }

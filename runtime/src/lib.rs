@@ -52,7 +52,7 @@ pub use config::{Config, Dir};
 pub use error::{ModuleError, RuntimeError, StateError};
 pub use inspect::{EntryInfo, Globals, ImportInfo, Inspection, MemoryInfo, inspect};
 pub use module::{Artifact, Cache, ModuleInfo};
-pub use runtime::{Finished, Runtime, awaited};
+pub use runtime::{Finished, Runtime, awaited, has_begun};
 pub use scratch::OnScratch;
 pub use state::{StateTable, UserState, Value};
 pub use stats::Report;

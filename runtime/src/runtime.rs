@@ -325,6 +325,13 @@ pub fn awaited() -> String {
     all.filter(|text| !text.is_empty()).collect::<Vec<_>>().join(", ")
 }
 
+/// Whether the job of a rank of this process has begun: all ranks were there.
+#[must_use]
+pub fn has_begun() -> bool {
+    let begun = |rank: &Arc<Rank>| rank.remote.as_ref().is_some_and(|r| r.threads().is_some());
+    sched::all_ranks().iter().any(begun)
+}
+
 /// Waits for `future` on a thread that is no worker.
 pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     let waker = Waker::from(Arc::new(Unpark(std::thread::current())));

@@ -6,6 +6,7 @@
 //! expect    a line of stdout, all of them in order;              exit    its exit code
 //!           a `*` at the end stands for any rest                 stderr  occurs on stderr
 //! ```
+#![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -163,6 +164,18 @@ pub fn try_source(source: &Path, dir: &Path) -> bool {
         assert!(said.contains(expected), "not on stderr: {expected}\n{said}");
     }
     !run.is_empty()
+}
+
+/// Tries one source with `mobula run` started by each of `launches`, commands that start ranks; what
+/// comes on stderr is not looked at, since the launcher speaks there too.
+pub fn try_ranks(source: &Path, dir: &Path, launches: &[String]) {
+    let text = std::fs::read_to_string(source).unwrap();
+    let run = values(&text, "run").into_iter().flat_map(|line| {
+        let with = move |launch| line.replace("mobula run ", &format!("{launch} mobula run "));
+        launches.iter().map(with)
+    });
+    let run: Vec<_> = run.collect();
+    try_lines(&text, dir, &values(&text, "compile"), &run);
 }
 
 /// Tries one source as a native program, where a call that is refused may end it: what comes on

@@ -41,6 +41,8 @@ const FRAME_BYTES: usize = HEADER + HEAD_BYTES + INLINE;
 const PIECE: usize = 16 << 20;
 /// Receives that are posted for frames.
 const POSTED: usize = 8;
+/// Most bytes of a body: more than any payload or part of a value that is sent at once.
+const BODY_BYTES: usize = 8 << 30;
 const TAG_FRAME: c_int = 1;
 const TAG_BODY: c_int = 2;
 /// How long the end of a job may take.
@@ -267,7 +269,10 @@ impl Core {
         frame.extend_from_slice(&(body.len() as u64).to_le_bytes());
         frame.extend_from_slice(&head);
         let whole = if inline {
-            frame.extend_from_slice(&body.into_bytes());
+            match &body {
+                Body::Bytes(bytes) => frame.extend_from_slice(bytes),
+                body => frame.extend_from_slice(&body.clone().into_bytes()),
+            }
             None
         } else {
             self.next_transfer = self.next_transfer.checked_add(1).unwrap_or(1);
@@ -373,8 +378,14 @@ impl Core {
         };
         let (head_len, transfer) = (word(0) as usize, word(4));
         let len = u64::from(word(8)) | u64::from(word(12)) << 32;
+        // Ranks of one version send nothing else; what does not fit is not a frame of theirs.
         let Some((head, inline)) = rest.split_at_checked(head_len) else { return Ok(None) };
-        let Ok(len) = usize::try_from(len) else { return Ok(None) };
+        let Some(len) = usize::try_from(len).ok().filter(|&len| len <= BODY_BYTES) else {
+            return Ok(None);
+        };
+        if transfer == 0 && len != inline.len() {
+            return Ok(None);
+        }
         let place = receiver.landing(from, head, len).filter(|place| place.len() == len);
         if transfer == 0 {
             let body = match place {
@@ -396,6 +407,16 @@ impl Core {
         self.landings.push(Landing { from, head: head.to_vec(), memory, pieces });
         Ok(None)
     }
+}
+
+/// Takes what nobody waits for.
+struct Nobody;
+
+impl Receiver for Nobody {
+    fn landing(&self, _: RankId, _: &[u8], _: usize) -> Option<mobula_shm::ByteView> {
+        None
+    }
+    fn receive(&self, _: RankId, _: &[u8], _: Body) {}
 }
 
 impl Fabric for Mpi {
@@ -428,16 +449,17 @@ impl Fabric for Mpi {
     fn close(&self) {
         self.closing.store(true, Ordering::Release);
         let until = Instant::now() + LEAVE;
-        let receiver = self.receiver.lock().take();
+        let receiver: Arc<dyn Receiver> = match self.receiver.lock().take() {
+            Some(receiver) => receiver,
+            None => Arc::new(Nobody),
+        };
         let mut core = self.core.lock();
         let mut barrier = None;
         // What still comes is of no use to anybody, but must be taken for its senders to get through.
         loop {
             let left = core.drain(self).and_then(|()| {
                 let mut moved = false;
-                if let Some(receiver) = &receiver {
-                    core.look(&**receiver, &mut moved)?;
-                }
+                core.look(&*receiver, &mut moved)?;
                 let Core { comm: Some(comm), sends, .. } = &mut *core else { return Ok(true) };
                 if barrier.is_none() && sends.is_empty() {
                     barrier = Some(comm.ibarrier()?);
@@ -468,10 +490,15 @@ impl Fabric for Mpi {
     }
 
     fn abort(&self, code: u8) {
+        if self.universe.try_lock().is_some_and(|universe| universe.is_none()) {
+            // MPI is over; so is the job.
+            std::process::exit(code.into());
+        }
         // MPI_Abort may hang when the job is broken; this process ends in any case.
         let end = move || {
             std::thread::sleep(ABORT);
-            std::process::exit(code.into());
+            // Whatever hangs in the handlers of `exit` does not hold this up.
+            let _ = nix::sys::signal::raise(nix::sys::signal::Signal::SIGKILL);
         };
         let _ = std::thread::Builder::new().name("mobula-abort".into()).spawn(end);
         Comm::abort(code.into());
