@@ -3,7 +3,10 @@
 mod common;
 mod ranks;
 
-use mobula_runtime::Outcome;
+use std::time::Duration;
+
+use common::{threads, watchdog};
+use mobula_runtime::{Config, Outcome};
 use ranks::{CHUNK, Do, JOBS, Job, with_job};
 
 /// Keys whose owners differ.
@@ -327,6 +330,37 @@ fn a_call_that_traps_gives_its_lock_back() {
                 assert!(matches!(outcome, Outcome::Trapped(_)), "{outcome:?}");
             }
             job.act(0, Do::CountGlobal, key, [1, 0, 4, 0], &[]);
+        }
+    });
+}
+
+#[test]
+fn calls_that_time_out_while_they_hold_or_wait_leave_no_lock_behind() {
+    let timeout = Some(Duration::from_millis(150));
+    let config = move |_| Config { timeout, ..threads(1) };
+    watchdog(move || {
+        let job = Job::with(&[0, 1, 1, 2], Duration::from_micros(200), 5, config);
+        for key in KEYS {
+            // One holds it until its time is up; others may get it after that, or run out of time.
+            job.on_all(|rank| {
+                let what = if rank % 2 == 0 { Do::LockAndSpin } else { Do::CountGlobal };
+                let outcome = job.run(rank, what, key, [1, 0, 4, 0], &[]).outcome;
+                let ended = matches!(outcome, Outcome::TimedOut(_) | Outcome::Returned(0));
+                assert!(ended, "{outcome:?}");
+            });
+        }
+        drop(job);
+        // Without a time limit the lock must come.
+        let job = Job::with(&[0, 1, 1, 2], Duration::from_micros(200), 5, move |rank| Config {
+            timeout: timeout.filter(|_| rank == 0),
+            ..threads(1)
+        });
+        for key in KEYS {
+            let outcome = job.run(0, Do::LockAndSpin, key, [0; 4], &[]).outcome;
+            assert!(matches!(outcome, Outcome::TimedOut(_)), "{outcome:?}");
+            for rank in [3, 1, 2] {
+                job.act(rank, Do::CountGlobal, key, [1, 0, 4, 0], &[]);
+            }
         }
     });
 }

@@ -56,6 +56,8 @@ pub enum Do {
     LockAndTrap,
     /// A window on all of a; c bytes at b; pull; the same bytes again through the same pointer.
     LoadPullLoad,
+    /// Lock globally and never end.
+    LockAndSpin,
 }
 
 fn guest() -> String {
@@ -98,6 +100,7 @@ fn guest() -> String {
          (call $pull (global.get $k) (call $a))
          (memory.copy (i32.add (global.get $out) (call $c)) (local.get $p) (call $c))
          (call $give (i32.mul (i32.const 2) (call $c)))",
+        "(call $lock_global (global.get $k)) (loop $for_ever (br $for_ever))",
     ];
     let entries: String = entries
         .iter()

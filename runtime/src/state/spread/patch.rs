@@ -20,42 +20,57 @@ const HEAD: usize = 12;
 const MOST_RUNS: usize = CHUNK_BYTES / 8 / 4;
 
 /// The ranges where `now` and `before`, of one length, differ. `unit` is the granularity: one byte, or
-/// the bytes of an element.
+/// the 4 or 8 bytes of an element.
 pub(crate) fn changed(now: &[u8], before: &[u8], unit: usize) -> Vec<Range<usize>> {
-    let len = now.len().min(before.len());
-    let differs = |at: usize| now[at..(at + unit).min(len)] != before[at..(at + unit).min(len)];
-    runs(len, unit, |at| now.get(at..at + 64) == before.get(at..at + 64), differs)
+    runs(now.len().min(before.len()), unit, |at| word(now, at) ^ word(before, at))
 }
 
 /// The ranges where `mask` is not zero.
 pub(crate) fn masked(mask: &[u8]) -> Vec<Range<usize>> {
-    let zeros = |at: usize| mask.get(at..at + 64).is_some_and(|part| part == [0; 64]);
-    runs(mask.len(), 1, zeros, |at| mask[at] != 0)
+    runs(mask.len(), 1, |at| word(mask, at))
 }
 
-/// Ranges of units that `take`; `skip` says that none of the next 64 bytes does.
-fn runs(
-    len: usize,
-    unit: usize,
-    skip: impl Fn(usize) -> bool,
-    take: impl Fn(usize) -> bool,
-) -> Vec<Range<usize>> {
-    let (mut runs, mut at) = (Vec::new(), 0);
-    while at < len {
-        if at.is_multiple_of(64) && at + 64 <= len && skip(at) {
-            at += 64;
-        } else if take(at) {
-            let start = at;
-            while at < len && take(at) {
-                at += unit;
+/// The eight bytes at `at`, with zeros behind the end.
+fn word(bytes: &[u8], at: usize) -> u64 {
+    if let Some(word) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
+        return u64::from_le_bytes(*word);
+    }
+    let mut word = [0; 8];
+    let rest = &bytes[at.min(bytes.len())..];
+    word[..rest.len()].copy_from_slice(rest);
+    u64::from_le_bytes(word)
+}
+
+/// The ranges of units in which some byte of `marks`, eight bytes at a time, is not zero.
+fn runs(len: usize, unit: usize, marks: impl Fn(usize) -> u64) -> Vec<Range<usize>> {
+    let mut runs: Vec<Range<usize>> = Vec::new();
+    let mut add = |start: usize, end: usize| match runs.last_mut() {
+        Some(run) if run.end == start => run.end = end,
+        _ => runs.push(start..end),
+    };
+    for at in (0..len).step_by(8) {
+        let marks = marks(at);
+        if marks == 0 {
+            continue;
+        }
+        // No byte of it is zero (Mycroft's test); or the element is the word.
+        let full = marks.wrapping_sub(ONES) & !marks & (ONES << 7) == 0;
+        if full || unit == 8 {
+            add(at, (at + 8).min(len));
+            continue;
+        }
+        for (part, bytes) in marks.to_le_bytes().chunks(unit).enumerate() {
+            if bytes.iter().any(|&byte| byte != 0) {
+                let start = at + part * unit;
+                add(start, (start + unit).min(len));
             }
-            runs.push(start..at.min(len));
-        } else {
-            at += unit;
         }
     }
     runs
 }
+
+/// A one in each byte.
+const ONES: u64 = u64::MAX / 255;
 
 /// Patches of several chunks of one value, one behind the other.
 #[derive(Debug, Default)]
@@ -113,7 +128,8 @@ pub(crate) fn read<E: From<Malformed>>(
             }
             BITS => {
                 let bits = take(&mut body, CHUNK_BYTES / 8)?;
-                runs(CHUNK_BYTES, 1, |_| false, |at| bits[at / 8] >> (at % 8) & 1 == 1)
+                let spread = |bits: u8| u64::from_le_bytes(std::array::from_fn(|i| bits >> i & 1));
+                runs(CHUNK_BYTES, 1, |at| spread(bits[at / 8]))
             }
             _ => return Err(Malformed.into()),
         };
@@ -161,7 +177,11 @@ mod tests {
         }
         assert_eq!(changed(&now, &before, 1), [0..1, 5..7, 63..65, 128..129, 299..300]);
         assert_eq!(changed(&now, &before, 4), [0..8, 60..68, 128..132, 296..300]);
+        assert_eq!(changed(&now, &before, 8), [0..8, 56..72, 128..136, 296..300]);
         assert_eq!(masked(&now), changed(&now, &before, 1));
+        now[8..24].fill(0x80);
+        assert_eq!(masked(&now), [0..1, 5..7, 8..24, 63..65, 128..129, 299..300]);
+        assert_eq!(masked(&[1; 13]), [0..13]);
     }
 
     #[test]
