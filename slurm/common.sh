@@ -2,6 +2,7 @@
 # What the job scripts share. A script sources it, and then
 #
 #   step COMMAND...       runs it in each task of the job; a function of this file is a command, too
+#   ranks COMMAND...      runs it as the ranks of one job
 #   new_table FILE        the CSV that rows go to
 #   write_table           puts the rows that are there into it
 #
@@ -39,9 +40,20 @@ set_up() {
 # ---- Steps and their binding ----
 
 # Since Slurm 22.05 a step does not inherit --cpus-per-task.
-step() { # COMMAND...
+step() { # [SRUN OPTIONS] COMMAND...
+    local options=()
+    while [[ $1 == --* ]]; do
+        options+=("$1")
+        shift
+    done
     srun --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" --ntasks-per-node=1 --cpu-bind=cores \
-        bash "$MOBULA_SLURM/common.sh" "$@"
+        "${options[@]}" bash "$MOBULA_SLURM/common.sh" "$@"
+}
+
+# Runs a command as the ranks of one job; one that fails or is killed takes the others along.
+ranks() { # [SRUN OPTIONS] COMMAND...
+    srun --mpi=pmix --kill-on-bad-exit=1 --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" \
+        --cpu-bind=cores "$@"
 }
 
 # Says where this task runs, in one line, and warns of a mask that is probably a mistake.
@@ -114,6 +126,20 @@ run_row() { # NAME MODULE INPUT [OPTIONS OF mobula run...]
     add_row "$1" "$(printf '%s,' "$1" "$(quoted "$3")" "$(uname -n)" \
         "$(statistic threads "$scratch/stats")" "$(statistic seconds "$scratch/stats")" \
         "$code")$(quoted "$(<"$scratch/out")")" || die "cannot write the row of $1 below $ROWS"
+    rm -r -- "$scratch"
+    return "$code"
+}
+
+# One run of a job of so many ranks, one row; it is the batch script that does this, not a step.
+rank_row() { # NAME MODULE INPUT RANKS [OPTIONS OF mobula run...]
+    local code=0 scratch=$ROWS/$1.scratch
+    mkdir "$scratch"
+    ranks --ntasks="$4" "$MOBULA" run "$2" --input "$3" --output "$scratch/out" \
+        --stats "$scratch/stats" "${@:5}" >"$scratch/said" || code=$?
+    touch "$scratch/stats" "$scratch/out"
+    add_row "$1" "$(printf '%s,' "$1" "$(quoted "$3")" "$(uname -n)" \
+        "$(statistic threads "$scratch/stats")" "$(statistic seconds "$scratch/stats")" \
+        "$code")$(quoted "$(cat "$scratch/said" "$scratch/out")")"
     rm -r -- "$scratch"
     return "$code"
 }
