@@ -1,6 +1,6 @@
 //! Histories of state under load, checked afterwards by rules that know nothing of how it works.
 //!
-//! Many bytes, next to each other, are registers. Ranks write (store and push) and read (pull and read)
+//! Many bytes, in words next to each other, are registers. Ranks write (store and push) and read (pull and read)
 //! them at random, on a network that delays frames so that they overtake each other. Every written byte
 //! differs from all others written to the same register, so that a read says which write it saw:
 //!
@@ -84,17 +84,18 @@ impl Dice {
     }
 }
 
-/// Where registers lie: close together, across a chunk's end, and in other blocks.
+/// Where registers lie: in neighbouring words, across a chunk's end, and in other blocks. Not in one word:
+/// of a word in which a host has stored and not yet pushed, a pull keeps all bytes.
 const PLACES: [usize; 12] = [
     0,
-    1,
-    2,
-    7,
-    8,
+    9,
+    18,
+    31,
+    32,
     CHUNK - 1,
     CHUNK,
     20 * CHUNK + 5,
-    20 * CHUNK + 6,
+    20 * CHUNK + 8,
     40 * CHUNK,
     50 * CHUNK + 99,
     55 * CHUNK + 8,

@@ -130,7 +130,7 @@ fn whole_values_go_straight_to_their_homes_and_back() {
         for at in (0..LARGE).step_by(300_000) {
             user.write(&value, at, &bytes[at..(at + 300_000).min(LARGE)]).unwrap();
         }
-        let has = job.ranks[0].report().state_bytes as usize;
+        let has = job.ranks[0].own_report().state_bytes as usize;
         assert!(has < LARGE / 2, "rank 0 has {has} bytes: its share, not all");
         job.on_all(|rank| {
             let seen = job.read_at(rank, "w", LARGE, 7 * CHUNK, 30 * CHUNK);

@@ -209,12 +209,9 @@ mod tests {
     }
 
     #[test]
-    fn a_merge_keeps_what_is_ours_and_takes_the_rest() {
-        let word = |bytes: [u8; 8]| u64::from_le_bytes(bytes);
-        let (copy, base) = (word([1, 2, 9, 4, 5, 6, 7, 8]), word([1, 2, 3, 4, 5, 6, 7, 8]));
-        let new = word([1, 7, 7, 4, 5, 6, 7, 0]);
-        let (copy, base) = merge_word(copy, base, new);
-        assert_eq!(copy, word([1, 7, 9, 4, 5, 6, 7, 0]));
-        assert_eq!(base, word([1, 7, 3, 4, 5, 6, 7, 0]));
+    fn a_merge_keeps_words_that_are_ours_and_takes_the_rest() {
+        assert_eq!(merge_word(5, 5, 9), (9, 9), "nothing was stored here");
+        assert_eq!(merge_word(7, 5, 9), (7, 5), "it was, and is still to be pushed");
+        assert_eq!(merge_word(9, 5, 9), (9, 5), "also when both stored the same");
     }
 }
