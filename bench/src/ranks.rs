@@ -212,7 +212,7 @@ pub(crate) fn startup(s: &Setting) -> Result<Vec<Row>> {
     for ranks in [1, 2, 4] {
         let (guest, peer) = (pair.guest.clone(), pair.peer.clone());
         let mobula = s.place.binary("mobula");
-        let ours = [mobula.get_program().as_ref(), "run".as_ref(), guest.as_os_str()];
+        let ours = [mobula.get_program(), "run".as_ref(), guest.as_os_str()];
         let metric = format!("looked-at-by-a-rank-of-{ranks}");
         add_files(s, &mut pair.ours, ranks, &metric, &ours)?;
         if let Some(peer) = &peer {
