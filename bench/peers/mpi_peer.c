@@ -76,18 +76,22 @@ static void bandwidth(long bytes, long repetitions)
     char* memory = buffer(bytes);
     char metric[64];
     int last = ranks - 1;
-    snprintf(metric, sizeof metric, "%ld-KiB", bytes >> 10);
-    for (long r = -repetitions / 4 - 1; r < repetitions; r++) {
+    long first = -repetitions / 4 - 1;
+    /* An empty message first, since connections are made with the first one. */
+    for (long r = first - 1; r < repetitions; r++) {
+        long now_bytes = r < first ? 0 : bytes;
         double start = now();
         if (rank == 0) {
-            MPI_Send(memory, (int)bytes, MPI_BYTE, last, 0, MPI_COMM_WORLD);
+            MPI_Send(memory, (int)now_bytes, MPI_BYTE, last, 0, MPI_COMM_WORLD);
             MPI_Recv(NULL, 0, MPI_BYTE, last, 0, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
         } else if (rank == last) {
-            MPI_Recv(memory, (int)bytes, MPI_BYTE, 0, 0, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+            MPI_Recv(memory, (int)now_bytes, MPI_BYTE, 0, 0, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
             MPI_Send(NULL, 0, MPI_BYTE, 0, 0, MPI_COMM_WORLD);
         }
-        if (rank == 0 && r >= 0) {
-            sample(metric, "GB/s", (double)bytes / (now() - start) / 1e9);
+        double took = now() - start;
+        if (rank == 0 && (r == first || r >= 0)) {
+            snprintf(metric, sizeof metric, "%s%ld-KiB", r == first ? "first-" : "", bytes >> 10);
+            sample(metric, "GB/s", (double)bytes / took / 1e9);
         }
     }
     if (rank == last && bytes > 0 && (memory[0] != 1 || memory[bytes - 1] != 1)) {
