@@ -114,6 +114,10 @@ impl Launch {
         command.args(["-n", &ranks.to_string()]);
         command.env("OMPI_ALLOW_RUN_AS_ROOT", "1").env("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1");
         command.env("OMPI_MCA_rmaps_base_oversubscribe", "1");
+        // Hosts that are one machine share its CPUs: a rank that waits must let others run.
+        if self.cluster.is_some() {
+            command.env("OMPI_MCA_mpi_yield_when_idle", "1");
+        }
         command
     }
 
