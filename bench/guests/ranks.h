@@ -1,5 +1,5 @@
 /* Finding a part of state that is at home on another rank. A guest does not know where it runs, and a
- * call to the own rank is several times faster than one to another, so the clock tells. */
+ * call to the own rank is faster than one to another, so the clock tells. */
 #ifndef BENCH_RANKS_H
 #define BENCH_RANKS_H
 
@@ -25,7 +25,7 @@ FAASM_FUNC(nothing, 90)
 static inline double visit(const struct part* at)
 {
     double fastest = 1e9;
-    for (int i = 0; i < 50; i++) {
+    for (int i = 0; i < 200; i++) {
         double start = now();
         if (faasmAwaitCall(mobulaChainAt(at->key, at->offset, 90, 0, 0)) != 0) {
             abort();
@@ -59,7 +59,8 @@ static inline int find_far(struct part* far, long ranks, long len)
             *far = at;
         }
     }
-    return farthest > 2 * nearest;
+    /* On one host the way to another rank is some 2 to 4 times as long as to the own one. */
+    return ranks > 1 && farthest > 1.5 * nearest;
 }
 
 #endif
