@@ -7,16 +7,18 @@
 //!   with an evaluation of its own.
 //! * [`check`] puts both together into a verdict.
 //!
-//! [`suite`] has the benchmarks ([`platform`] some of them), [`programs`] builds and runs what they measure, [`measure`] makes
-//! numbers of it.
+//! [`suite`] has the benchmarks ([`platform`] and [`ranks`] some of them), [`programs`] builds and runs
+//! what they measure, [`launch`] starts those of several ranks, [`measure`] makes numbers of it.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
 pub mod check;
 pub mod data;
+pub mod launch;
 pub mod measure;
 pub mod platform;
 pub mod programs;
+pub mod ranks;
 pub mod reference;
 pub mod suite;

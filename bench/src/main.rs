@@ -5,9 +5,11 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::rc::Rc;
 
 use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
+use mobula_bench::launch::{Launch, Launcher};
 use mobula_bench::measure::Row;
 use mobula_bench::programs::{Place, output};
 use mobula_bench::suite::{ALL, Setting};
@@ -41,6 +43,12 @@ enum Command {
         /// Measure another `mobula` in turns with this one, as the peer of every metric.
         #[arg(long, value_name = "MOBULA")]
         against: Option<PathBuf>,
+        /// What starts programs of several ranks.
+        #[arg(long, default_value = "mpirun")]
+        launcher: Launcher,
+        /// Run programs of several ranks on this many hosts of slurm/dev-cluster. Root only.
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=16))]
+        hosts: u16,
         /// Also append to a file below this directory, by kind of machine and date.
         #[arg(long, value_name = "DIR")]
         record: Option<PathBuf>,
@@ -50,9 +58,7 @@ enum Command {
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::List => list(),
-        Command::Run { names, json, rounds, against, record, .. } => {
-            run(&names, json, rounds, against.as_deref(), record.as_deref())
-        }
+        run @ Command::Run { .. } => measure(run),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -71,22 +77,21 @@ fn list() -> Result<()> {
     Ok(())
 }
 
-fn run(
-    names: &[String],
-    json: bool,
-    rounds: u16,
-    against: Option<&Path>,
-    record: Option<&Path>,
-) -> Result<()> {
+fn measure(command: Command) -> Result<()> {
+    let Command::Run { names, json, rounds, against, launcher, hosts, record, .. } = command else {
+        bail!("only runs are measured")
+    };
     if let Some(unknown) = names.iter().find(|name| ALL.iter().all(|bench| bench.name != **name)) {
         bail!("there is no benchmark {unknown:?}; mobula-bench list shows them");
     }
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let setting = Setting { place: Place::find()?, rounds: rounds.into(), threads };
+    let place = Place::find()?;
+    let launch = Rc::new(Launch::open(launcher, hosts.into(), &place)?);
+    let setting = Setting { place, rounds: rounds.into(), threads, launch };
     let mut lines = Vec::new();
     for bench in ALL.iter().filter(|b| names.is_empty() || names.iter().any(|n| n == b.name)) {
         eprintln!("{}: {}", bench.name, bench.about);
-        let rows = match against {
+        let rows = match &against {
             None => bench.run(&setting)?,
             Some(other) => bench.run_against(&setting, other)?,
         };
@@ -101,7 +106,7 @@ fn run(
             lines.push(line);
         }
     }
-    record.map_or(Ok(()), |dir| write_record(dir, &lines))
+    record.map_or(Ok(()), |dir| write_record(&dir, &lines))
 }
 
 fn table(row: &Row) -> String {

@@ -2,12 +2,15 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::rc::Rc;
 
 use anyhow::{Context, Result, ensure};
 
+use crate::launch::Launch;
 use crate::measure::{Row, Samples, rows};
 use crate::platform;
 use crate::programs::{Place, on_one_cpu, output, shared_once_kib, status_kib, watch};
+use crate::ranks;
 
 /// A benchmark by name.
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +31,8 @@ pub struct Setting {
     pub rounds: usize,
     /// Worker threads of "all threads".
     pub threads: usize,
+    /// How programs of several ranks are started.
+    pub launch: Rc<Launch>,
 }
 
 /// All benchmarks.
@@ -76,6 +81,36 @@ pub const ALL: &[Bench] = &[
         about: "from upload to the end of a first and a later invocation, ms",
         run: platform::store,
     },
+    Bench {
+        name: "rank-rtt",
+        about: "a call to another rank and back, ns (peer: MPI ping-pong)",
+        run: ranks::round_trip,
+    },
+    Bench {
+        name: "pull-bandwidth",
+        about: "pulling what another rank changed, GB/s (peer: MPI_Send)",
+        run: |s| ranks::bandwidth(s, "pull-bandwidth", "pull"),
+    },
+    Bench {
+        name: "push-bandwidth",
+        about: "pushing to another rank, GB/s (peer: MPI_Send)",
+        run: |s| ranks::bandwidth(s, "push-bandwidth", "push"),
+    },
+    Bench {
+        name: "fanout-ranks",
+        about: "fan-outs over 1, 2, 4 ranks, calls a second (peer: MPI messages)",
+        run: ranks::fan_out,
+    },
+    Bench {
+        name: "metg",
+        about: "smallest task at half the peak rate, us (peer: the same grid in C with MPI)",
+        run: ranks::metg,
+    },
+    Bench {
+        name: "startup",
+        about: "launcher to first instruction, ms; files opened (peer: MPI ready)",
+        run: ranks::startup,
+    },
 ];
 
 impl Bench {
@@ -86,7 +121,13 @@ impl Bench {
     /// As [`run`](Self::run).
     pub fn run_against(&self, setting: &Setting, other: &Path) -> Result<Vec<Row>> {
         let (mut ours, mut theirs) = (Samples::default(), Samples::default());
-        let round = |place| Setting { place, rounds: 1, threads: setting.threads };
+        let launch = &setting.launch;
+        let round = |place| Setting {
+            place,
+            rounds: 1,
+            threads: setting.threads,
+            launch: Rc::clone(launch),
+        };
         let (this, that) = (round(setting.place.clone()), round(setting.place.with_mobula(other)?));
         for _ in 0..setting.rounds {
             for (setting, samples) in [(&this, &mut ours), (&that, &mut theirs)] {
