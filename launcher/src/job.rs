@@ -159,6 +159,11 @@ fn watch_signals(fabric: Arc<dyn Fabric>) {
     use nix::sys::signal::Signal;
     // Without it, only a launcher that ends well takes its ranks along.
     let _ = nix::sys::prctl::set_pdeathsig(Signal::SIGTERM);
+    // Nobody reads what would be said then.
+    crate::srun::watch(|| {
+        remove_segments();
+        std::process::exit(exit::KILLED.into());
+    });
     let Ok(mut signals) = signal_hook::iterator::Signals::new([signal_hook::consts::SIGTERM])
     else {
         return;

@@ -17,6 +17,7 @@ mod placement;
 mod progress;
 mod reaper;
 mod run;
+mod srun;
 mod store;
 mod toolchain;
 mod topology;

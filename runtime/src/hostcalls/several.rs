@@ -145,7 +145,8 @@ async fn push_merge(caller: Guest<'_, '_>, k: u32, element: i32, op: i32) -> Res
 
 async fn pull(caller: Guest<'_, '_>, k: u32, len: i32) -> Result<()> {
     let (key, len) = (key(caller, k)?, length(len, "the length")?);
-    Ok(state(caller).fetch_again(&key, len as u64).await?)
+    let own = caller.data().call.opened.iter().any(|open| open.key() == key);
+    Ok(state(caller).fetch_again(&key, len as u64, own).await?)
 }
 
 async fn create(caller: Guest<'_, '_>, k: u32, len: i32) -> Result<()> {

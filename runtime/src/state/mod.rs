@@ -373,7 +373,7 @@ impl UserState {
     /// As [`with_len`](Self::with_len).
     pub fn pull(&self, key: &[u8], len: u64) -> Result<(), StateError> {
         if self.spread().is_some() {
-            return spread::block_on(self.fetch_again(key, len));
+            return spread::block_on(self.fetch_again(key, len, false));
         }
         self.with_len(key, len)?;
         std::sync::atomic::fence(Ordering::SeqCst);

@@ -144,11 +144,16 @@ impl UserState {
         self.send(key, &Kind::Masked(self.name(mask))).await.map(drop)
     }
 
-    /// As [`pull`](Self::pull).
-    pub(crate) async fn fetch_again(&self, key: &[u8], len: u64) -> Result<(), StateError> {
+    /// As [`pull`](Self::pull); `own` says that the call that pulls has a window on the value.
+    pub(crate) async fn fetch_again(
+        &self,
+        key: &[u8],
+        len: u64,
+        own: bool,
+    ) -> Result<(), StateError> {
         let Some(spread) = self.spread() else { return self.pull(key, len) };
         check_key(key)?;
-        Box::pin(spread.detached(spread.clone().pull(self.name(key), len))).await
+        Box::pin(spread.detached(spread.clone().pull(self.name(key), len, own))).await
     }
 
     /// Appends one record.

@@ -45,6 +45,8 @@ const POSTED: usize = 8;
 const BODY_BYTES: usize = 8 << 30;
 const TAG_FRAME: c_int = 1;
 const TAG_BODY: c_int = 2;
+/// How long bodies on their way keep a thread awake: a gigabyte over a slow network.
+const GOING: Duration = Duration::from_secs(2);
 /// How long the end of a job may take.
 const LEAVE: Duration = Duration::from_secs(10);
 /// How long aborting may take before this process just ends.
@@ -69,6 +71,8 @@ struct Core {
     landings: Vec<Landing>,
     next_transfer: u32,
     tags: u32,
+    /// Since when something has been on its way all the time.
+    going_since: Option<Instant>,
 }
 
 struct Outgoing {
@@ -144,6 +148,7 @@ impl Mpi {
             landings: Vec::new(),
             next_transfer: 1,
             tags,
+            going_since: None,
         };
         if !job.is_alone() {
             for _ in 0..POSTED {
@@ -351,6 +356,14 @@ impl Core {
             } else {
                 at += 1;
             }
+        }
+        // Bodies on their way are worth looking at again at once, for as long as they can take.
+        let going = !self.landings.is_empty() || !self.sends.is_empty();
+        let since = *self.going_since.get_or_insert_with(Instant::now);
+        if !going {
+            self.going_since = None;
+        } else if since.elapsed() < GOING {
+            *moved = true;
         }
         let mut at = 0;
         while at < self.sends.len() {

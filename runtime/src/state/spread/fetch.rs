@@ -2,10 +2,11 @@
 //!
 //! ```text
 //!  missing chunks ─▶ busy ─┬─ never filled: memory, body lands in the copy ─▶ base := copy ─┬─▶ present
+//!                          ├─ clean, and nobody else looks: body lands in the copy, the same ┤
 //!                          └─ filled: body beside it ─▶ word by word into copy and base ────┘
 //! ```
 //!
-//! Invariants: a body lands straight in a copy only while no guest can have the chunk mapped; what this
+//! Invariants: a body lands straight in a copy only while no guest can store to the chunk; what this
 //! host stored and has not pushed stays.
 
 use std::ops::Range;
@@ -32,7 +33,10 @@ const AT_ONCE: usize = 8;
 struct Part {
     chunks: Range<u32>,
     home: RankId,
+    /// Whether its memory is to be had first.
     fresh: bool,
+    /// Whether the body lands in the copy.
+    lands: bool,
     busy: Vec<Busy>,
 }
 
@@ -44,9 +48,22 @@ impl Spread {
         value: &Arc<Value>,
         chunks: Range<u32>,
     ) -> Result<(), StateError> {
+        self.fetch_with(which, value, chunks, false).await
+    }
+
+    /// As [`fetch`](Self::fetch); `still` says that nobody stores to the value meanwhile, and that its
+    /// dirty bits are up to date.
+    async fn fetch_with(
+        self: &Arc<Self>,
+        which: &Which,
+        value: &Arc<Value>,
+        chunks: Range<u32>,
+        still: bool,
+    ) -> Result<(), StateError> {
         let Some(share) = value.share().filter(|share| share.has_away()) else { return Ok(()) };
+        let is_clean = |chunk| still && !value.dirty().test(chunk);
         while !share.is_present(&chunks) {
-            let parts = claim(share, &chunks);
+            let parts = claim(share, &chunks, is_clean);
             if parts.is_empty() {
                 // Others fetch what is missing.
                 self.nap(share).await;
@@ -68,24 +85,22 @@ impl Spread {
         share: &Arc<Share>,
         part: Part,
     ) -> Result<(), StateError> {
-        let Part { chunks, home, fresh, busy } = part;
+        let Part { chunks, home, fresh, lands, busy } = part;
         let base = share.base().ok_or_else(unexpected)?;
         let bytes = share.layout.bytes(&chunks);
         let copy = value.bytes().sub(bytes.start, bytes.len())?;
         let base = base.sub(bytes.start, bytes.len())?;
-        let place = if fresh {
+        if fresh {
             self.give_memory(value, share, &chunks)?;
-            Some(copy.clone())
-        } else {
-            None
-        };
+        }
+        let place = lands.then(|| copy.clone());
         let get = Request::Get(which.clone(), chunks.start, chunks.len() as u32);
         let (_, body) = self.ask(home, get, Body::None, place).await?;
         if body.len() != bytes.len() {
             return Err(unexpected());
         }
         self.count(|stats| &stats.pulled_bytes, bytes.len() as u64)?;
-        if fresh {
+        if lands {
             land(&copy, body)?;
             copy.copy_to(0, &base, 0, bytes.len())?;
             share.filled.set_range(chunks.clone());
@@ -119,11 +134,12 @@ impl Spread {
     }
 
     /// Makes later reads see what was pushed before: chunks are asked for again, at once where a guest
-    /// may be looking at them.
+    /// may be looking at them. `own` says that the call that pulls has a window on the value itself.
     pub(in crate::state) async fn pull(
         self: Arc<Self>,
         name: Name,
         len: u64,
+        own: bool,
     ) -> Result<(), StateError> {
         fence(Ordering::SeqCst);
         let found = self.clone().find(name.clone(), Want::Len(len)).await?;
@@ -137,9 +153,14 @@ impl Spread {
         }
         if value.is_open() {
             let which = Which { name, id: value.id(), len };
+            // Whoever opens it from here on waits for what is missing.
+            let still = share.open().load(Ordering::SeqCst) <= u32::from(own);
+            if still {
+                self.collect(&which, &value, share).await?;
+            }
             for (away, _) in share.layout.away.clone() {
                 for run in runs(away.filter(|&c| share.filled.test(ChunkIndex(c)))) {
-                    self.fetch(&which, &value, run).await?;
+                    self.fetch_with(&which, &value, run, still).await?;
                 }
             }
         }
@@ -237,7 +258,11 @@ impl Spread {
 }
 
 /// Takes the busy bits of missing chunks, as far as they are free.
-fn claim(share: &Arc<Share>, chunks: &Range<u32>) -> Vec<Part> {
+fn claim(
+    share: &Arc<Share>,
+    chunks: &Range<u32>,
+    is_clean: impl Fn(ChunkIndex) -> bool,
+) -> Vec<Part> {
     let mut parts: Vec<Part> = Vec::new();
     for (range, home) in share.away_parts(chunks) {
         for chunk in range {
@@ -255,9 +280,10 @@ fn claim(share: &Arc<Share>, chunks: &Range<u32>) -> Vec<Part> {
                 continue;
             }
             let fresh = !share.filled.test(index);
+            let lands = fresh || is_clean(index);
             let joins = |part: &&mut Part| {
-                let same = (part.home, part.fresh, part.chunks.end) == (home, fresh, chunk);
-                same && part.chunks.len() < FRAME_CHUNKS as usize
+                let same = (part.home, part.fresh, part.lands) == (home, fresh, lands);
+                same && part.chunks.end == chunk && part.chunks.len() < FRAME_CHUNKS as usize
             };
             match parts.last_mut().filter(joins) {
                 Some(part) => {
@@ -265,7 +291,8 @@ fn claim(share: &Arc<Share>, chunks: &Range<u32>) -> Vec<Part> {
                     part.busy.push(busy);
                 }
                 None => {
-                    parts.push(Part { chunks: chunk..chunk + 1, home, fresh, busy: vec![busy] });
+                    let (chunks, busy) = (chunk..chunk + 1, vec![busy]);
+                    parts.push(Part { chunks, home, fresh, lands, busy });
                 }
             }
         }

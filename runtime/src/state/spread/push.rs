@@ -126,7 +126,7 @@ impl Spread {
     }
 
     /// Marks what was stored through windows anywhere on this host.
-    async fn collect(
+    pub(super) async fn collect(
         self: &Arc<Self>,
         which: &Which,
         value: &Value,
