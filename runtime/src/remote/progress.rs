@@ -4,6 +4,8 @@
 //!  moved something ──▶ look again at once, for BRISK ──▶ sleep 20 µs, twice as long each time, ≤ 1 ms
 //!        ▲                                                     │
 //!        └──────────── moved, or somebody sent ────────────────┘
+//!
+//!  a worker looks ──▶ sleep: two threads that look for the same frame are in each other's way
 //! ```
 //!
 //! Invariant: a frame that has arrived is delivered after at most [`LONGEST`], whatever workers do.
@@ -18,6 +20,10 @@ use crate::runtime::Rank;
 
 /// How long the thread looks without sleeping after something moved.
 const BRISK: Duration = Duration::from_micros(50);
+/// How long after something moved workers look longer for more.
+const LIVELY: Duration = Duration::from_micros(200);
+/// How long it sleeps while a worker looks.
+const SPARED: Duration = Duration::from_micros(100);
 /// Its shortest sleep.
 const SHORTEST: Duration = Duration::from_micros(20);
 /// Its longest sleep: a look costs about a microsecond, so that an idle rank needs less than one
@@ -25,22 +31,55 @@ const SHORTEST: Duration = Duration::from_micros(20);
 const LONGEST: Duration = Duration::from_millis(1);
 
 /// What the thread and those that spare it work know of each other.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Progress {
     /// Counts everything that moved or was sent.
     events: AtomicU64,
+    /// Counts the looks of workers.
+    looks: AtomicU64,
+    started: Instant,
+    /// When something moved last, in microseconds after `started`.
+    moved: AtomicU64,
     stop: AtomicBool,
     sleep: Mutex<()>,
     wake: Condvar,
-    asleep: AtomicBool,
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self {
+            events: AtomicU64::new(0),
+            looks: AtomicU64::new(0),
+            started: Instant::now(),
+            moved: AtomicU64::new(0),
+            stop: AtomicBool::new(false),
+            sleep: Mutex::default(),
+            wake: Condvar::new(),
+        }
+    }
 }
 
 impl Progress {
+    fn now(&self) -> u64 {
+        self.started.elapsed().as_micros() as u64
+    }
+
     /// Somebody polled.
     pub(crate) fn polled(&self, moved: bool) {
         if moved {
             self.events.fetch_add(1, Ordering::Relaxed);
+            self.moved.store(self.now(), Ordering::Relaxed);
         }
+    }
+
+    /// A worker looks for frames, and goes on to look for a while.
+    pub(crate) fn worker_looks(&self) {
+        self.looks.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether something moved so lately that more is likely to come.
+    pub(crate) fn is_lively(&self) -> bool {
+        self.now().saturating_sub(self.moved.load(Ordering::Relaxed)) < LIVELY.as_micros() as u64
     }
 
     /// Something was sent: answers are to be expected.
@@ -58,9 +97,7 @@ impl Progress {
     fn nap(&self, length: Duration) {
         let mut guard = self.sleep.lock();
         if !self.stop.load(Ordering::Acquire) {
-            self.asleep.store(true, Ordering::Relaxed);
             self.wake.wait_for(&mut guard, length);
-            self.asleep.store(false, Ordering::Relaxed);
         }
     }
 }
@@ -69,12 +106,17 @@ impl Progress {
 pub(super) fn start(rank: &Arc<Rank>) -> std::io::Result<()> {
     let weak = Arc::downgrade(rank);
     let run = move || {
-        let (mut seen, mut since, mut length) = (0, Instant::now(), SHORTEST);
+        let (mut seen, mut since, mut length, mut looks) = (0, Instant::now(), SHORTEST, 0);
         while let Some(rank) = weak.upgrade() {
             let Some(remote) = &rank.remote else { return };
             let progress = &remote.progress;
             if progress.stop.load(Ordering::Acquire) {
                 return;
+            }
+            let looked = progress.looks.load(Ordering::Relaxed);
+            if std::mem::replace(&mut looks, looked) != looked {
+                progress.nap(SPARED);
+                continue;
             }
             remote.poll();
             rank.send_results();

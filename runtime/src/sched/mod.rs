@@ -364,10 +364,11 @@ impl Scheduler {
             }
             let mut limit = limits::SEARCH;
             if let Some(remote) = &rank.remote {
+                remote.progress.worker_looks();
                 if remote.poll() {
                     continue;
                 }
-                if remote.expects() {
+                if remote.expects() || remote.progress.is_lively() {
                     limit = limits::REMOTE_SEARCH;
                 }
             }

@@ -359,10 +359,9 @@ impl Core {
         }
         // Bodies on their way are worth looking at again at once, for as long as they can take.
         let going = !self.landings.is_empty() || !self.sends.is_empty();
-        let since = *self.going_since.get_or_insert_with(Instant::now);
         if !going {
             self.going_since = None;
-        } else if since.elapsed() < GOING {
+        } else if self.going_since.get_or_insert_with(Instant::now).elapsed() < GOING {
             *moved = true;
         }
         let mut at = 0;
