@@ -1,0 +1,66 @@
+//! The suite of the fabric over MPI: this program again, as ranks that mpirun starts.
+
+#![cfg(feature = "mpi")]
+
+mod fabric;
+
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mobula_runtime::fabric::{Fabric, Mpi};
+
+/// Set for the processes that are ranks.
+const AS_A_RANK: &str = "MOBULA_TEST_FABRIC";
+
+#[test]
+fn as_a_rank() {
+    if std::env::var_os(AS_A_RANK).is_none() {
+        return;
+    }
+    let rank: Arc<dyn Fabric> = Mpi::start().unwrap();
+    assert_eq!(rank.job().size(), 3);
+    assert!(rank.job().is_near(0), "all on this host");
+    fabric::suite(&rank);
+    // Closing waits for all others, who may still have to take what was sent.
+    rank.close();
+    println!("suite passed");
+}
+
+#[test]
+fn the_suite_passes() {
+    let there = Command::new("mpirun").arg("--version").stdout(Stdio::null()).status();
+    if !there.is_ok_and(|status| status.success()) {
+        return eprintln!("skipped: no mpirun on the PATH");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name| std::fs::File::create(dir.path().join(name)).unwrap();
+    let mut mpirun = Command::new("mpirun");
+    if nix::unistd::geteuid().is_root() {
+        mpirun.arg("--allow-run-as-root");
+    }
+    mpirun.args(["--oversubscribe", "--bind-to", "none", "--mca", "mpi_yield_when_idle", "1"]);
+    mpirun.args(["-n", "3"]).arg(std::env::current_exe().unwrap());
+    mpirun.args(["as_a_rank", "--exact", "--nocapture", "--test-threads", "1"]);
+    let mut child = mpirun
+        .env(AS_A_RANK, "1")
+        .stdin(Stdio::null())
+        .stdout(file("out"))
+        .stderr(file("err"))
+        .spawn()
+        .unwrap();
+    let start = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        if start.elapsed() > Duration::from_secs(100) {
+            child.kill().unwrap();
+            panic!("no end after 100 s");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    let read = |name| std::fs::read_to_string(dir.path().join(name)).unwrap();
+    assert!(status.success(), "{}{}", read("out"), read("err"));
+    assert_eq!(read("out").matches("suite passed").count(), 3, "{}{}", read("out"), read("err"));
+}
