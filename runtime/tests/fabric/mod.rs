@@ -138,46 +138,9 @@ pub fn suite(fabric: &Arc<dyn Fabric>) {
         empty_heads: Mutex::default(),
     });
     fabric.attach(inbox.clone());
-    let mut number = 0;
-    let mut expected = 0;
-    let mut next = || {
-        number += 1;
-        number
-    };
-    // Heads of every size, without a body.
-    for len in [0, WORDS, WORDS + 1, HEAD_BYTES] {
-        let n = next();
-        for &to in &others {
-            let head = if len == 0 { Vec::new() } else { head(me, n, PLAIN, 0, len) };
-            fabric.send(to, &head, Body::None);
-        }
-        expected += others.len();
-    }
-    // Bodies on both sides of every limit: owned and shared, with and without a place, or a wrong one.
-    for len in [0, 1, 8191, 8192, 8193, 1 << 20, (17 << 20) + 3] {
-        for kind in [PLAIN, LAND, MISFIT] {
-            if kind == MISFIT && len == 0 {
-                continue;
-            }
-            let n = next();
-            let bytes = filling(me, n, len);
-            for (index, &to) in others.iter().enumerate() {
-                let body = if index % 2 == 0 && len > 0 {
-                    let block = inbox.arena.alloc(len as u64, Alignment::Chunk).unwrap();
-                    block.view().copy_in(0, &bytes).unwrap();
-                    Body::View(block.view().sub(0, len).unwrap())
-                } else {
-                    Body::of(bytes.clone())
-                };
-                fabric.send(to, &head(me, n, kind, len, 64), body);
-            }
-            expected += others.len();
-        }
-        // So that large bodies of all ranks are not in memory together.
-        until(fabric, &inbox, expected);
-    }
+    let mut expected = sizes(fabric, &inbox, &others);
     // From several threads at once, while this one polls; then pings that are answered while polled.
-    let first = number + 1;
+    let first = 1000;
     std::thread::scope(|scope| {
         for thread in 0..3 {
             let others = &others;
@@ -205,4 +168,48 @@ pub fn suite(fabric: &Arc<dyn Fabric>) {
     until(fabric, &inbox, expected + 200 * others.len());
     assert_eq!(*inbox.empty_heads.lock().unwrap(), others.len());
     assert!(inbox.places.lock().unwrap().values().all(|place| place.len() >= 2 * MARGIN));
+}
+
+/// Heads of every size, and bodies on both sides of every limit; how many frames that makes.
+fn sizes(fabric: &Arc<dyn Fabric>, inbox: &Inbox, others: &[RankId]) -> usize {
+    let me = fabric.job().rank;
+    let mut number = 0;
+    let mut expected = 0;
+    let mut next = || {
+        number += 1;
+        number
+    };
+    // Heads of every size, without a body.
+    for len in [0, WORDS, WORDS + 1, HEAD_BYTES] {
+        let n = next();
+        for &to in others {
+            let head = if len == 0 { Vec::new() } else { head(me, n, PLAIN, 0, len) };
+            fabric.send(to, &head, Body::None);
+        }
+        expected += others.len();
+    }
+    // Bodies on both sides of every limit: owned and shared, with and without a place, or a wrong one.
+    for len in [0, 1, 8191, 8192, 8193, 1 << 20, (17 << 20) + 3] {
+        for kind in [PLAIN, LAND, MISFIT] {
+            if kind == MISFIT && len == 0 {
+                continue;
+            }
+            let n = next();
+            let bytes = filling(me, n, len);
+            for (index, &to) in others.iter().enumerate() {
+                let body = if index % 2 == 0 && len > 0 {
+                    let block = inbox.arena.alloc(len as u64, Alignment::Chunk).unwrap();
+                    block.view().copy_in(0, &bytes).unwrap();
+                    Body::View(block.view().sub(0, len).unwrap())
+                } else {
+                    Body::of(bytes.clone())
+                };
+                fabric.send(to, &head(me, n, kind, len, 64), body);
+            }
+            expected += others.len();
+        }
+        // So that large bodies of all ranks are not in memory together.
+        until(fabric, inbox, expected);
+    }
+    expected
 }
