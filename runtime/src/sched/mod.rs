@@ -348,7 +348,7 @@ impl Scheduler {
         rank.send_results();
         self.searching.fetch_add(1, Ordering::SeqCst);
         let (start, backoff) = (Instant::now(), Backoff::new());
-        let mut lonely = 0;
+        let (mut lonely, mut looks) = (0, 0u32);
         let found = loop {
             if let Some(work) = self.next(local) {
                 break Some(work);
@@ -362,20 +362,27 @@ impl Scheduler {
             {
                 break Some(work);
             }
-            let mut limit = limits::SEARCH;
-            if let Some(remote) = &rank.remote {
-                remote.progress.worker_looks();
-                if remote.poll() {
-                    continue;
+            let waited = start.elapsed();
+            let Some(remote) = &rank.remote else {
+                if waited > limits::SEARCH {
+                    break None;
                 }
-                if remote.expects() || remote.progress.is_lively() {
-                    limit = limits::REMOTE_SEARCH;
-                }
+                backoff.snooze();
+                continue;
+            };
+            remote.progress.worker_looks();
+            if remote.poll() {
+                continue;
             }
-            if start.elapsed() > limit {
+            let more = || remote.expects() || remote.progress.is_lively();
+            if waited > limits::SEARCH && (waited > limits::REMOTE_SEARCH || !more()) {
                 break None;
             }
-            backoff.snooze();
+            // A look for frames takes long enough by itself; others may need this core.
+            looks += 1;
+            if looks % limits::LOOKS_A_YIELD == 0 {
+                std::thread::yield_now();
+            }
         };
         self.searching.fetch_sub(1, Ordering::SeqCst);
         fence(Ordering::SeqCst);
