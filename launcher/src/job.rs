@@ -16,7 +16,7 @@ use mobula_runtime::Runtime;
 use mobula_runtime::fabric::Fabric;
 
 use crate::cli::run::CallArgs;
-use crate::placement::{Among, Ranks};
+use crate::placement::Ranks;
 use crate::{exit, tell};
 
 /// This process's place in its job.
@@ -111,6 +111,8 @@ fn connect(said: &Said) -> Result<Job> {
     use std::hash::{DefaultHasher, Hash, Hasher};
 
     use mobula_runtime::fabric::Mpi;
+
+    use crate::placement::Among;
 
     let Said { by, rank, count } = said;
     let fabric = Mpi::start()?;
