@@ -85,9 +85,8 @@ struct CallSlot {
     /// Slot + 1 of the call that this call awaits, for the search for deadlocks; [`SEVERAL`].
     awaits: AtomicU32,
     range: [AtomicI64; 2],
-    /// Of a call that came from another rank, that rank and its slot there; of one that runs on another
-    /// rank, that rank.
-    other: AtomicU64,
+    /// Of a call that came from another rank, that rank and its slot there.
+    sender: AtomicU64,
     waiter: AtomicWaker,
     payload: Mutex<Vec<u8>>,
 }
@@ -176,7 +175,8 @@ impl CallTable {
         free.0.pop()
     }
 
-    fn recycle(&self, free: &mut FreeSlots, slot: Slot) {
+    /// Frees the slot of a call that nobody here awaits any more.
+    pub(crate) fn recycle(&self, free: &mut FreeSlots, slot: Slot) {
         let entry = self.slot(slot);
         if entry.awaits.load(Ordering::Relaxed) != 0 {
             self.set_awaits(slot, &[]);
@@ -221,25 +221,23 @@ impl CallTable {
     /// Notes that a call that was not started yet came from slot `theirs` of `rank`.
     pub(crate) fn set_sender(&self, slot: Slot, rank: RankId, theirs: Slot) {
         let entry = self.slot(slot);
-        entry.other.store(u64::from(rank) << 32 | u64::from(theirs), Ordering::Relaxed);
+        entry.sender.store(u64::from(rank) << 32 | u64::from(theirs), Ordering::Relaxed);
         entry.state.fetch_or(SENT, Ordering::Relaxed);
     }
 
     /// The rank and its slot from which the call came, if it came from another one.
     pub(crate) fn sender(&self, slot: Slot) -> Option<(RankId, Slot)> {
         let entry = self.slot(slot);
-        let other = || entry.other.load(Ordering::Relaxed);
-        (entry.state.load(Ordering::Relaxed) & SENT != 0)
-            .then(|| ((other() >> 32) as RankId, other() as Slot))
+        let sender = || {
+            let sender = entry.sender.load(Ordering::Relaxed);
+            ((sender >> 32) as RankId, sender as Slot)
+        };
+        (entry.state.load(Ordering::Relaxed) & SENT != 0).then(sender)
     }
 
-    /// Notes that a call is on its way to `rank`, unless it came from yet another one.
-    pub(crate) fn set_away(&self, slot: Slot, rank: RankId) {
-        let entry = self.slot(slot);
-        if entry.state.load(Ordering::Relaxed) & SENT == 0 {
-            entry.other.store(rank.into(), Ordering::Relaxed);
-            entry.state.fetch_or(AWAY, Ordering::Relaxed);
-        }
+    /// Notes that a call is on its way to another rank.
+    pub(crate) fn set_away(&self, slot: Slot) {
+        self.slot(slot).state.fetch_or(AWAY, Ordering::Relaxed);
     }
 
     /// Notes that a call that was not started yet stays on this rank.
@@ -252,17 +250,12 @@ impl CallTable {
         self.slot(slot).state.load(Ordering::Relaxed) & BOUND != 0
     }
 
-    /// Frees the slot of a call whose result goes to another rank.
-    pub(crate) fn recycle_sent(&self, free: &mut FreeSlots, slot: Slot) {
-        self.recycle(free, slot);
-    }
-
     /// Whether another rank may still send a result for this slot.
     pub(crate) fn is_away(&self, slot: Slot) -> bool {
         let fresh = self.fresh.load(Ordering::Relaxed);
         slot < fresh && {
             let state = self.slot(slot).state.load(Ordering::Acquire);
-            state & (AWAY | SENT) != 0 && state & DONE == 0
+            state & AWAY != 0 && state & DONE == 0
         }
     }
 

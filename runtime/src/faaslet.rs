@@ -80,7 +80,7 @@ impl Faaslet {
         function: &Arc<Function>,
     ) -> Result<Box<Self>, ModuleError> {
         let mut faaslet = Self::instantiate(rank, function).await?;
-        if function.info.unresettable.is_some() {
+        if function.artifact.info.unresettable.is_some() {
             // This instance serves one call, which ends the windows with its own.
             faaslet.store.data_mut().call.opened = faaslet.initialise().await?;
         } else {
@@ -112,7 +112,7 @@ impl Faaslet {
             let (windows, known) = (Windows::default(), KnownPages::default());
             store.data_mut().memory = Some(GuestSide { bytes, wasm, windows, known, gap: 0 });
         }
-        let names = &function.info.globals;
+        let names = &function.artifact.info.globals;
         let globals =
             names.iter().filter_map(|name| instance.get_global(&mut store, name)).collect();
         Ok(Self {
@@ -139,10 +139,10 @@ impl Faaslet {
 
     async fn run_initialisers(&mut self) -> Result<(), ModuleError> {
         let function = self.store.data().function.clone();
-        for name in &function.info.init {
+        for name in &function.artifact.info.init {
             self.call_once::<()>(&function, name).await?;
         }
-        if function.info.has_proto {
+        if function.artifact.info.has_proto {
             let name = mobula_guest::abi::ZYGOTE_EXPORT;
             let code = self.call_once::<i32>(&function, name).await?;
             if code != 0 {

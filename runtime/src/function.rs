@@ -7,7 +7,7 @@ use wasmtime::InstancePre;
 
 use crate::error::ModuleError;
 use crate::host::Host;
-use crate::module::{Artifact, ModuleInfo};
+use crate::module::Artifact;
 use crate::snapshot::Snapshot;
 use crate::state::UserState;
 
@@ -17,8 +17,7 @@ pub(crate) struct Function {
     pub(crate) user: Box<str>,
     pub(crate) name: Box<str>,
     pub(crate) state: Arc<UserState>,
-    pub(crate) info: ModuleInfo,
-    /// What other ranks get when they ask.
+    /// Its code and what is known about it; what other ranks get when they ask.
     pub(crate) artifact: Artifact,
     /// The module itself, where other ranks may have to compile it; else empty.
     pub(crate) wasm: Arc<[u8]>,
@@ -82,7 +81,7 @@ impl Function {
     pub(crate) fn export(&self, entry: Entry) -> Result<&str, ModuleError> {
         let index = match entry {
             Entry::Index(index) => index,
-            Entry::Pointer(_) if self.info.calls_pointers => return Ok(POINTER_EXPORT),
+            Entry::Pointer(_) if self.artifact.info.calls_pointers => return Ok(POINTER_EXPORT),
             Entry::Pointer(_) => {
                 let why = format!(
                     "{} exports no {POINTER_EXPORT}, which chaining by address needs; include \
@@ -92,11 +91,11 @@ impl Function {
                 return Err(ModuleError::Unsupported { why });
             }
         };
-        let found = self.info.entries.get(&index).map(String::as_str);
+        let found = self.artifact.info.entries.get(&index).map(String::as_str);
         found.ok_or_else(|| ModuleError::NoEntry {
             function: self.title(),
             index,
-            available: describe_entries(self.info.entries.keys().copied()),
+            available: describe_entries(self.artifact.info.entries.keys().copied()),
         })
     }
 

@@ -112,7 +112,6 @@ impl Rank {
             user: user.into(),
             name: name.into(),
             state,
-            info: artifact.info.clone(),
             artifact,
             wasm,
             pre,

@@ -220,7 +220,7 @@ impl Wasi {
             // Checked when the runtime started; a directory removed since is simply not there.
             let _ = builder.preopened_dir(&dir.host, &dir.guest, perms);
         }
-        let scratch = rank.scratch.as_ref().filter(|_| function.info.opens_files());
+        let scratch = rank.scratch.as_ref().filter(|_| function.artifact.info.opens_files());
         // Without room for it the guest finds no /tmp, which its own calls tell it.
         let tmp = scratch.and_then(|scratch| scratch.dir().ok());
         if let Some(dir) = &tmp {

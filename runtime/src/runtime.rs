@@ -282,7 +282,7 @@ impl Rank {
     pub(crate) fn report(&self) -> Report {
         let functions = &self.functions;
         let reason = |f: &Arc<Function>| {
-            f.info.unresettable.as_ref().map(|why| format!("{}: {why}", f.title()))
+            f.artifact.info.unresettable.as_ref().map(|why| format!("{}: {why}", f.title()))
         };
         let (state_bytes, state_bytes_most) = self.state.arena_bytes();
         Report {
@@ -426,7 +426,7 @@ impl Rank {
     }
 
     pub(crate) fn count_reinstantiated(&self, function: &Function) {
-        if function.info.unresettable.is_some() {
+        if function.artifact.info.unresettable.is_some() {
             self.stats.reinstantiated_calls.fetch_add(1, Ordering::Relaxed);
         }
     }

@@ -2,26 +2,16 @@
 
 mod common;
 
-use common::{Guest, threads};
+use common::{FIB, Guest, fan_out, threads};
 use mobula_runtime::{Config, Outcome};
 
 /// Main (0) chains entry 1 n times with inputs 0..n and adds up what they return; 1 returns its
 /// input plus a global that it changes.
 fn fan(n: u32) -> String {
+    let main = fan_out(n);
     format!(
         r#"(memory 8) (global $g (mut i32) (i32.const 5))
-        (func (export "_faasm_func_0") (result i32) (local $i i32) (local $s i32)
-          (loop $l
-            (i32.store (i32.const 0) (local.get $i))
-            (i32.store (i32.add (i32.const 1024) (i32.mul (local.get $i) (i32.const 4)))
-              (call $chain (i32.const 1) (i32.const 0) (i32.const 4)))
-            (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const {n}))))
-          (local.set $i (i32.const 0))
-          (loop $l
-            (local.set $s (i32.add (local.get $s) (call $await
-              (i32.load (i32.add (i32.const 1024) (i32.mul (local.get $i) (i32.const 4)))))))
-            (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const {n}))))
-          (local.get $s))
+        {main}
         (func (export "_faasm_func_1") (result i32)
           (drop (call $input (i32.const 16) (i32.const 4)))
           (global.set $g (i32.add (global.get $g) (i32.const 1)))
@@ -39,17 +29,6 @@ fn a_thousand_calls_each_start_from_the_snapshot() {
         }
     }
 }
-
-/// Naive Fibonacci by chained calls: every call chains two and awaits them.
-const FIB: &str = r#"(memory 1)
-    (func (export "_faasm_func_0") (result i32) (local $n i32) (local $a i32) (local $b i32)
-      (drop (call $input (i32.const 0) (i32.const 4)))
-      (if (i32.lt_u (local.tee $n (i32.load (i32.const 0))) (i32.const 2)) (then (return (local.get $n))))
-      (i32.store (i32.const 0) (i32.sub (local.get $n) (i32.const 1)))
-      (local.set $a (call $chain (i32.const 0) (i32.const 0) (i32.const 4)))
-      (i32.store (i32.const 0) (i32.sub (local.get $n) (i32.const 2)))
-      (local.set $b (call $chain (i32.const 0) (i32.const 0) (i32.const 4)))
-      (i32.add (call $await (local.get $a)) (call $await (local.get $b))))"#;
 
 #[test]
 fn fibonacci_of_22_by_chained_calls() {

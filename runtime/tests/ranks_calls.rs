@@ -5,7 +5,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::{Ranks, threads};
+use common::{FIB, Ranks, fan_out, threads};
 use mobula_runtime::fabric::Trouble;
 use mobula_runtime::{Config, Outcome};
 
@@ -15,20 +15,10 @@ const LAYOUTS: [&[u32]; 6] =
 /// Main (0) chains entry 1 `n` times, each with its number, and adds up what they return; entry 1
 /// computes for a while.
 fn fan(n: u32, work: u32) -> String {
+    let main = fan_out(n);
     format!(
         r#"(memory 8)
-        (func (export "_faasm_func_0") (result i32) (local $i i32) (local $s i32)
-          (loop $l
-            (i32.store (i32.const 0) (local.get $i))
-            (i32.store (i32.add (i32.const 1024) (i32.mul (local.get $i) (i32.const 4)))
-              (call $chain (i32.const 1) (i32.const 0) (i32.const 4)))
-            (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const {n}))))
-          (local.set $i (i32.const 0))
-          (loop $l
-            (local.set $s (i32.add (local.get $s) (call $await
-              (i32.load (i32.add (i32.const 1024) (i32.mul (local.get $i) (i32.const 4)))))))
-            (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const {n}))))
-          (local.get $s))
+        {main}
         (func (export "_faasm_func_1") (result i32) (local $i i32)
           (drop (call $input (i32.const 16) (i32.const 4)))
           (loop $l (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const {work}))))
@@ -60,17 +50,6 @@ fn frames_that_overtake_each_other_change_nothing() {
         ranks.end();
     }
 }
-
-/// Naive Fibonacci by chained calls: every call chains two and awaits them.
-const FIB: &str = r#"(memory 1)
-    (func (export "_faasm_func_0") (result i32) (local $n i32) (local $a i32) (local $b i32)
-      (drop (call $input (i32.const 0) (i32.const 4)))
-      (if (i32.lt_u (local.tee $n (i32.load (i32.const 0))) (i32.const 2)) (then (return (local.get $n))))
-      (i32.store (i32.const 0) (i32.sub (local.get $n) (i32.const 1)))
-      (local.set $a (call $chain (i32.const 0) (i32.const 0) (i32.const 4)))
-      (i32.store (i32.const 0) (i32.sub (local.get $n) (i32.const 2)))
-      (local.set $b (call $chain (i32.const 0) (i32.const 0) (i32.const 4)))
-      (i32.add (call $await (local.get $a)) (call $await (local.get $b))))"#;
 
 #[test]
 fn nested_chains_spread_and_come_together() {

@@ -126,6 +126,38 @@ fn pushes_into_one_chunk_lose_nothing() {
 }
 
 #[test]
+fn what_is_flagged_or_copied_in_is_pushed_also_when_it_is_what_was_there() {
+    with_job(&[0, 1], 0, |job| {
+        for key in KEYS {
+            for overwrite in [Do::StoreAndFlag, Do::WriteAt] {
+                job.store(0, key, 4096, 100, &[1, 2, 3, 4, 5, 6, 7, 8]);
+                job.push(0, key);
+                job.pull(1, key, 4096);
+                // The other host has changed all of it; this one has not pulled that, and overwrites it
+                // with numbers whose bytes are in part those that it has.
+                job.store(1, key, 4096, 100, &[9; 8]);
+                job.push(1, key);
+                job.act(0, overwrite, key, [4096, 100, 4, 0], &[1, 2, 9, 4]);
+                job.push(0, key);
+                for rank in [0, 1] {
+                    job.pull(rank, key, 4096);
+                    let seen = job.read_at(rank, key, 4096, 99, 10);
+                    assert_eq!(seen, [0, 1, 2, 9, 4, 9, 9, 9, 9, 0], "{key} on {rank}");
+                }
+                // A pull between the store and the push does not undo it.
+                job.store(1, key, 4096, 100, &[7; 8]);
+                job.push(1, key);
+                job.act(0, overwrite, key, [4096, 100, 4, 0], &[1, 2, 9, 4]);
+                job.pull(0, key, 4096);
+                job.push(0, key);
+                job.pull(1, key, 4096);
+                assert_eq!(job.read_at(1, key, 4096, 100, 8), [1, 2, 9, 4, 7, 7, 7, 7], "{key}");
+            }
+        }
+    });
+}
+
+#[test]
 fn a_pull_keeps_what_was_not_pushed_and_refreshes_under_open_windows() {
     with_job(&[0, 1], 0, |job| {
         for key in KEYS {

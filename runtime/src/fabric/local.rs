@@ -121,7 +121,7 @@ impl Fabric for Local {
         let end = &self.net.ends[self.job.rank as usize];
         let Some(_only) = end.polling.try_lock() else { return false };
         let Some(receiver) = end.receiver.lock().clone() else { return false };
-        let due: Vec<_> = {
+        let mut due: Vec<_> = {
             let mut inbox = end.inbox.lock();
             if inbox.is_empty() {
                 return false;
@@ -129,11 +129,17 @@ impl Fabric for Local {
             let now = Instant::now();
             inbox.extract_if(.., |parcel| parcel.due.is_none_or(|due| due <= now)).collect()
         };
+        // In the order of arrival, however late this look is.
+        due.sort_by_key(|parcel| parcel.due);
         let moved = !due.is_empty();
         for Parcel { from, head, body, .. } in due {
             let place = receiver.landing(from, &head, body.len());
             let body = match place.filter(|place| place.len() == body.len()) {
-                Some(place) => land(place, body),
+                Some(place) => {
+                    let landed = body.land(&place);
+                    debug_assert!(landed.is_ok(), "lengths were compared");
+                    Body::View(place)
+                }
                 None => Body::of(body.into_bytes()),
             };
             receiver.receive(from, &head, body);
@@ -148,19 +154,7 @@ impl Fabric for Local {
     }
 
     fn abort(&self, _code: u8) {
-        let all = (0..self.job.size()).filter(|&to| to != self.job.rank);
-        let cut = all.flat_map(|to| [(self.job.rank, to), (to, self.job.rank)]);
+        let cut = self.job.others().flat_map(|to| [(self.job.rank, to), (to, self.job.rank)]);
         self.net.trouble.lock().cut.extend(cut);
     }
-}
-
-fn land(place: mobula_shm::ByteView, body: Body) -> Body {
-    let len = place.len();
-    let copied = match body {
-        Body::None => Ok(()),
-        Body::Bytes(bytes) => place.copy_in(0, &bytes),
-        Body::View(view) => view.copy_to(0, &place, 0, len),
-    };
-    debug_assert!(copied.is_ok(), "lengths were compared");
-    Body::View(place)
 }

@@ -93,6 +93,12 @@ impl Job {
         (0..self.size()).filter(|&rank| self.host_of(rank) == host).collect()
     }
 
+    /// All ranks but this one, in order.
+    pub fn others(&self) -> impl Iterator<Item = RankId> + use<> {
+        let me = self.rank;
+        (0..self.size()).filter(move |&rank| rank != me)
+    }
+
     /// How messages call a rank: `rank 3 (host node17)`.
     #[must_use]
     pub fn title(&self, rank: RankId) -> String {
@@ -134,6 +140,19 @@ impl Body {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Copies the bytes to `place`, which has as many, unless they lie there already.
+    ///
+    /// # Errors
+    /// [`mobula_shm::Error::OutOfRange`] when the place is shorter.
+    pub fn land(&self, place: &ByteView) -> mobula_shm::Result<()> {
+        match self {
+            Self::None => Ok(()),
+            Self::Bytes(bytes) => place.copy_in(0, bytes),
+            Self::View(view) if view.as_ptr() == place.as_ptr() => Ok(()),
+            Self::View(view) => view.copy_to(0, place, 0, view.len()),
+        }
     }
 
     /// The bytes, copied if they are not ours.

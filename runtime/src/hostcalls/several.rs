@@ -9,7 +9,7 @@ use std::sync::Arc;
 use mobula_guest::abi;
 use wasmtime::{Caller, Linker, Result, bail};
 
-use super::state::{Guest, lock_of, map, state};
+use super::state::{Guest, lock_of, map, merge_pieces, state};
 use super::{key, length, memory, named};
 use crate::error::StateError;
 use crate::host::Host;
@@ -119,11 +119,11 @@ async fn write_at(
 }
 
 async fn flag(caller: Guest<'_, '_>, k: u32, total: i32) -> Result<()> {
-    Ok(value(caller, k, total).await?.mark_dirty(0, total.into())?)
+    Ok(value(caller, k, total).await?.flag(0, total.into())?)
 }
 
 async fn flag_part(caller: Guest<'_, '_>, k: u32, total: i32, off: i32, len: i32) -> Result<()> {
-    Ok(value(caller, k, total).await?.mark_dirty(off.into(), len.into())?)
+    Ok(value(caller, k, total).await?.flag(off.into(), len.into())?)
 }
 
 async fn push(caller: Guest<'_, '_>, k: u32) -> Result<()> {
@@ -182,12 +182,12 @@ async fn copy_out(
     buf: u32,
     n: u64,
 ) -> Result<()> {
-    let (start, bytes) = (usize::try_from(at)?, usize::try_from(n)?);
-    let to = memory(caller.data())?.check(buf, bytes)?;
     if !value.is_present(at, n) {
+        // A bad pointer is refused before anything is moved for it.
+        memory(caller.data())?.check(buf, usize::try_from(n)?)?;
         Box::pin(state(caller).gather(value, at, n)).await?;
     }
-    Ok(value.bytes().copy_to(start, memory(caller.data())?.bytes(), to, bytes)?)
+    super::state::copy_out(caller, value, at, buf, n)
 }
 
 async fn copy_in(
@@ -204,11 +204,13 @@ async fn copy_in(
     } else {
         Some(Box::pin(state(caller).prepare(value, at, n)).await?)
     };
+    let (offset, count) = (i64::try_from(at)?, i64::try_from(n)?);
+    value.flag_bytes(offset, count)?;
     memory(caller.data())?.bytes().copy_to(from, value.bytes(), start, bytes)?;
     if let Some(prepared) = prepared {
         prepared.done(value);
     }
-    Ok(value.mark_dirty(i64::try_from(at)?, i64::try_from(n)?)?)
+    Ok(value.mark_dirty(offset, count)?)
 }
 
 /// Whole value into a buffer; the size when the buffer has length 0; zeros for an unknown key.
@@ -238,7 +240,7 @@ async fn write_state(caller: Guest<'_, '_>, k: u32, data: u32, len: i32) -> Resu
     copy_in(caller, &value, 0, data, len as u64).await
 }
 
-/// Combines a guest's elements with a value's, piece by piece.
+/// Combines a guest's elements with a value's.
 #[expect(clippy::too_many_arguments, reason = "they are the guest's")]
 async fn merge_state(
     caller: Guest<'_, '_>,
@@ -257,14 +259,7 @@ async fn merge_state(
     if !value.is_present(at, n) {
         Box::pin(state(caller).gather(&value, at, n)).await?;
     }
-    let (memory, n) = (memory(caller.data())?, usize::try_from(n)?);
-    let mut piece = [0u8; 4096];
-    for at in (0..n).step_by(piece.len()) {
-        let part = &mut piece[..(n - at).min(4096)];
-        memory.bytes().copy_out(data as usize + at, part)?;
-        state(caller).merge(&value, i64::from(off) + at as i64, part, merge)?;
-    }
-    Ok(())
+    merge_pieces(caller, &value, off, (data, usize::try_from(n)?), merge)
 }
 
 /// Guest address of `len` bytes at `offset` of the value, mapping them if no window holds them.

@@ -103,7 +103,7 @@ fn add_windows(linker: &mut Linker<Host>) -> Result<()> {
         env,
         abi::FLAG_STATE_DIRTY,
         |caller: Caller<'_, Host>, k: u32, total: i32| {
-            let run = || Ok(value(&caller, k, total)?.mark_dirty(0, total.into())?);
+            let run = || Ok(value(&caller, k, total)?.flag(0, total.into())?);
             run().map_err(named(abi::FLAG_STATE_DIRTY))
         },
     )?;
@@ -111,7 +111,7 @@ fn add_windows(linker: &mut Linker<Host>) -> Result<()> {
         env,
         abi::FLAG_STATE_OFFSET_DIRTY,
         |caller: Caller<'_, Host>, k: u32, total: i32, off: i32, len: i32| {
-            let run = || Ok(value(&caller, k, total)?.mark_dirty(off.into(), len.into())?);
+            let run = || Ok(value(&caller, k, total)?.flag(off.into(), len.into())?);
             run().map_err(named(abi::FLAG_STATE_OFFSET_DIRTY))
         },
     )?;
@@ -276,7 +276,13 @@ fn open(caller: &mut Caller<'_, Host>, k: u32, total: i32) -> Result<Arc<Value>>
     }
 }
 
-fn copy_out(caller: &Caller<'_, Host>, value: &Value, at: u64, buf: u32, n: u64) -> Result<()> {
+pub(super) fn copy_out(
+    caller: &Caller<'_, Host>,
+    value: &Value,
+    at: u64,
+    buf: u32,
+    n: u64,
+) -> Result<()> {
     let (at, n) = (usize::try_from(at)?, usize::try_from(n)?);
     let memory = memory(caller.data())?;
     let to = memory.check(buf, n)?;
@@ -318,7 +324,7 @@ fn write_state(caller: &Caller<'_, Host>, k: u32, data: u32, len: i32) -> Result
     copy_in(caller, &value, 0, data, len as u64)
 }
 
-/// Combines a guest's elements with a value's, piece by piece.
+/// Combines a guest's elements with a value's.
 fn merge_state(
     caller: &Caller<'_, Host>,
     (k, total): (u32, i32),
@@ -327,13 +333,26 @@ fn merge_state(
 ) -> Result<()> {
     let value = value(caller, k, total)?;
     let (_, n) = value.range(off.into(), len.into())?;
-    let (memory, n) = (memory(caller.data())?, usize::try_from(n)?);
-    memory.check(data, n)?;
+    let n = usize::try_from(n)?;
+    memory(caller.data())?.check(data, n)?;
+    merge_pieces(caller, &value, off, (data, n), merge)
+}
+
+/// Combines `n` bytes of elements at `data`, which were checked, with those at `off` of the value, piece by
+/// piece.
+pub(super) fn merge_pieces(
+    caller: &Caller<'_, Host>,
+    value: &Value,
+    off: i32,
+    (data, n): (u32, usize),
+    merge: Merge,
+) -> Result<()> {
+    let memory = memory(caller.data())?;
     let mut piece = [0u8; 4096];
     for at in (0..n).step_by(piece.len()) {
         let part = &mut piece[..(n - at).min(4096)];
         memory.bytes().copy_out(data as usize + at, part)?;
-        caller.data().function.state.merge(&value, i64::from(off) + at as i64, part, merge)?;
+        caller.data().function.state.merge(value, i64::from(off) + at as i64, part, merge)?;
     }
     Ok(())
 }

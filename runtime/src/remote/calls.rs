@@ -172,7 +172,7 @@ impl Rank {
         let sent = calls.iter().map(|call| {
             let input = self.calls.take_input(call.slot);
             account.warm.insert(call.function());
-            self.calls.set_away(call.slot, to);
+            self.calls.set_away(call.slot);
             let (slot, function, entry) = (call.slot, call.function(), call.entry());
             let range = self.calls.range(slot);
             let sent = SentCall { slot, function, entry, range, input: input.len() as u32, bound };
@@ -259,7 +259,7 @@ impl Rank {
         let Some((to, theirs)) = self.calls.sender(slot) else {
             return self.with_free_slots(|free| self.calls.complete(free, slot, code, output));
         };
-        self.with_free_slots(|free| self.calls.recycle_sent(free, slot));
+        self.with_free_slots(|free| self.calls.recycle(free, slot));
         let result = SentResult { slot: theirs, code, output: output.len() as u32 };
         self.post_result(to, result, &output);
         if self.scheduler.queued() == 0 {

@@ -276,9 +276,8 @@ impl Rank {
 
     /// What all ranks say about whether anything goes on, this one first.
     async fn all_quiet(&self, remote: &Remote) -> Vec<Quiet> {
-        let others = (0..remote.job().size()).filter(|&rank| rank != remote.job().rank);
         let ask = |rank| remote.ask(rank, Request::Quiet, Body::None, None);
-        let answers = join_all(others.map(ask)).await;
+        let answers = join_all(remote.job().others().map(ask)).await;
         let quiet = |(reply, _): &(Reply, Body)| match reply {
             Reply::Quiet(quiet) => Some(*quiet),
             _ => None,
@@ -303,9 +302,8 @@ impl Rank {
     /// The reports of all other ranks.
     pub(crate) fn reports(&self) -> Vec<Report> {
         let Some(remote) = &self.remote else { return Vec::new() };
-        let others = (0..remote.job().size()).filter(|&rank| rank != remote.job().rank);
         let ask = |rank| remote.ask(rank, Request::Report, Body::None, None);
-        let answers = block_on(join_all(others.map(ask)));
+        let answers = block_on(join_all(remote.job().others().map(ask)));
         let parse = |(_, body): (Reply, Body)| serde_json::from_slice(&body.into_bytes()).ok();
         answers.into_iter().filter_map(parse).collect()
     }
@@ -313,7 +311,7 @@ impl Rank {
     /// Tells all others that the job is over.
     pub(crate) fn dismiss(&self) {
         let Some(remote) = &self.remote else { return };
-        for rank in (0..remote.job().size()).filter(|&rank| rank != remote.job().rank) {
+        for rank in remote.job().others() {
             remote.tell(rank, &Message::End, Body::None);
         }
         remote.session.end();

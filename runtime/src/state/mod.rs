@@ -211,7 +211,7 @@ impl UserState {
     /// [`StateError::WrongLength`] when it has another length, or as [`find`](Self::find).
     pub fn with_len(&self, key: &[u8], len: u64) -> Result<Arc<Value>, StateError> {
         if self.spread().is_some() {
-            return spread::block_on(self.seek_len(key, len));
+            return crate::runtime::block_on(self.seek_len(key, len));
         }
         if let Some(found) = self.find_of_len(key, Some(len))? {
             return found.of_len(len);
@@ -233,7 +233,7 @@ impl UserState {
     pub fn for_whole_write(&self, key: &[u8], len: u64) -> Result<Arc<Value>, StateError> {
         check_key(key)?;
         if self.spread().is_some() {
-            return spread::block_on(self.seek_whole(key, len));
+            return crate::runtime::block_on(self.seek_whole(key, len));
         }
         if let Some(found) = self.get(key)
             && found.len() == len
@@ -271,7 +271,7 @@ impl UserState {
     pub fn delete(&self, key: &[u8]) -> Result<(), StateError> {
         check_key(key)?;
         if self.spread().is_some() {
-            return spread::block_on(self.remove(key));
+            return crate::runtime::block_on(self.remove(key));
         }
         let mut values = self.values.write();
         if values.get(key).is_some_and(|value| value.is_open()) {
@@ -334,7 +334,7 @@ impl UserState {
     /// [`StateError::Unknown`].
     pub fn push(&self, key: &[u8]) -> Result<u32, StateError> {
         if self.spread().is_some() {
-            return spread::block_on(self.send(key, &spread::Kind::Plain));
+            return crate::runtime::block_on(self.send(key, &spread::Kind::Plain));
         }
         let value = self.known(key)?;
         std::sync::atomic::fence(Ordering::SeqCst);
@@ -351,7 +351,7 @@ impl UserState {
     /// [`StateError::Unknown`], or [`StateError::MaskLength`] when the mask has another size.
     pub fn push_masked(&self, key: &[u8], mask: &[u8]) -> Result<(), StateError> {
         if self.spread().is_some() {
-            return spread::block_on(self.send_masked(key, mask));
+            return crate::runtime::block_on(self.send_masked(key, mask));
         }
         let (value, mask_value) = (self.known(key)?, self.known(mask)?);
         if value.len() != mask_value.len() {
@@ -373,7 +373,7 @@ impl UserState {
     /// As [`with_len`](Self::with_len).
     pub fn pull(&self, key: &[u8], len: u64) -> Result<(), StateError> {
         if self.spread().is_some() {
-            return spread::block_on(self.fetch_again(key, len, false));
+            return crate::runtime::block_on(self.fetch_again(key, len, false));
         }
         self.with_len(key, len)?;
         std::sync::atomic::fence(Ordering::SeqCst);

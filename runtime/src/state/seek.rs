@@ -10,10 +10,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use super::spread::message::{Name, Want, Which};
-use super::spread::{Kind, Spread, block_on};
+use super::spread::{Kind, Spread};
 use super::{Appended, Mode, UserState, Value, check_key, home, text};
 use crate::error::StateError;
 use crate::fabric::RankId;
+use crate::runtime::block_on;
 use crate::store::Records;
 
 /// Work that waits for other ranks. Boxed, so that what calls it where nothing has to wait stays small:

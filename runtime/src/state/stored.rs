@@ -79,7 +79,7 @@ impl UserState {
     /// what the arena says.
     pub fn find(&self, key: &[u8]) -> Result<Option<Arc<Value>>, StateError> {
         if self.spread().is_some() {
-            return super::spread::block_on(self.seek(key));
+            return crate::runtime::block_on(self.seek(key));
         }
         self.find_of_len(key, None)
     }

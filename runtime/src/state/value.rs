@@ -163,6 +163,25 @@ impl Value {
         Ok(())
     }
 
+    /// Declares that these bytes were stored here: the next push sends them, whatever they are.
+    ///
+    /// # Errors
+    /// [`StateError::OutOfRange`], or what the arena says.
+    pub(crate) fn flag(&self, offset: i64, count: i64) -> Result<(), StateError> {
+        self.flag_bytes(offset, count)?;
+        self.mark_dirty(offset, count)
+    }
+
+    /// As [`flag`](Self::flag) for bytes that are about to be copied in: they are marked dirty when they
+    /// are there, and no pull undoes the copy.
+    pub(crate) fn flag_bytes(&self, offset: i64, count: i64) -> Result<(), StateError> {
+        let (start, bytes) = self.range(offset, count)?;
+        match &self.share {
+            Some(share) if bytes > 0 => share.flag(start..start + bytes),
+            _ => Ok(()),
+        }
+    }
+
     /// Notes that stores to a window on these chunks are watched; the result is dropped before the
     /// window is unmapped.
     pub(crate) fn watch(&self, watch: Option<WriteWatch>, chunks: Range<u32>) -> Arc<Watched> {

@@ -45,6 +45,36 @@ pub const STATE: &str = r#"
 (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
 "#;
 
+/// Naive Fibonacci by chained calls: every call chains two and awaits them.
+pub const FIB: &str = r#"(memory 1)
+    (func (export "_faasm_func_0") (result i32) (local $n i32) (local $a i32) (local $b i32)
+      (drop (call $input (i32.const 0) (i32.const 4)))
+      (if (i32.lt_u (local.tee $n (i32.load (i32.const 0))) (i32.const 2)) (then (return (local.get $n))))
+      (i32.store (i32.const 0) (i32.sub (local.get $n) (i32.const 1)))
+      (local.set $a (call $chain (i32.const 0) (i32.const 0) (i32.const 4)))
+      (i32.store (i32.const 0) (i32.sub (local.get $n) (i32.const 2)))
+      (local.set $b (call $chain (i32.const 0) (i32.const 0) (i32.const 4)))
+      (i32.add (call $await (local.get $a)) (call $await (local.get $b))))"#;
+
+/// Entry 0 of a guest with 8 pages: chains entry 1 `n` times, each with its number, and adds up what they
+/// return.
+pub fn fan_out(n: u32) -> String {
+    format!(
+        r#"(func (export "_faasm_func_0") (result i32) (local $i i32) (local $s i32)
+          (loop $l
+            (i32.store (i32.const 0) (local.get $i))
+            (i32.store (i32.add (i32.const 1024) (i32.mul (local.get $i) (i32.const 4)))
+              (call $chain (i32.const 1) (i32.const 0) (i32.const 4)))
+            (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const {n}))))
+          (local.set $i (i32.const 0))
+          (loop $l
+            (local.set $s (i32.add (local.get $s) (call $await
+              (i32.load (i32.add (i32.const 1024) (i32.mul (local.get $i) (i32.const 4)))))))
+            (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const {n}))))
+          (local.get $s))"#
+    )
+}
+
 /// Remembers what was printed.
 #[derive(Debug, Default)]
 pub struct Remember(pub Mutex<(String, String)>);

@@ -58,51 +58,57 @@ pub enum Do {
     LoadPullLoad,
     /// Lock globally and never end.
     LockAndSpin,
+    /// Data through a window at offset b of a, flagged.
+    StoreAndFlag,
 }
 
+/// The body of each entry, as in [`Do`].
+const ENTRIES: [&str; 25] = [
+    "(call $write_at (global.get $k) (call $a) (call $b) (global.get $data) (call $n))",
+    "(call $read_at (global.get $k) (call $a) (call $b) (global.get $out) (call $c)) (call $give (call $c))",
+    "(memory.copy (call $window_at (global.get $k) (call $a) (call $b) (call $n)) (global.get $data) (call $n))",
+    "(call $output (call $window_at (global.get $k) (call $a) (call $b) (call $c)) (call $c))",
+    "(call $push (global.get $k))",
+    "(call $pull (global.get $k) (call $a))",
+    "(call $write (global.get $k) (global.get $data) (call $n))",
+    "(call $give (call $read (global.get $k) (global.get $out) (call $c)))",
+    "(call $append (global.get $k) (global.get $data) (call $n))",
+    "(call $read_appended (global.get $k) (global.get $out) (call $c) (call $a)) (call $give (call $c))",
+    "(call $clear_appended (global.get $k))",
+    "(loop $again
+       (call $lock_global (global.get $k)) (call $pull (global.get $k) (call $c))
+       (local.set $p (call $window_at (global.get $k) (call $c) (call $b) (i32.const 4)))
+       (i32.store (local.get $p) (i32.add (i32.load (local.get $p)) (i32.const 1)))
+       (call $push (global.get $k)) (call $unlock_global (global.get $k))
+       (br_if $again (i32.lt_s (local.tee $i (i32.add (local.get $i) (i32.const 1))) (call $a))))",
+    "(loop $again
+       (call $lock (global.get $k))
+       (local.set $p (call $window_at (global.get $k) (call $c) (call $b) (i32.const 4)))
+       (i32.store (local.get $p) (i32.add (i32.load (local.get $p)) (i32.const 1)))
+       (call $unlock (global.get $k))
+       (br_if $again (i32.lt_s (local.tee $i (i32.add (local.get $i) (i32.const 1))) (call $a))))",
+    "(call $push_masked (global.get $k) (global.get $m))",
+    "(call $push_merge (global.get $k) (call $a) (call $b))",
+    "(call $delete (global.get $k))",
+    "(call $merge (global.get $k) (call $a) (call $b) (global.get $data) (call $n) (call $c) (call $d))",
+    "(drop (call $window (global.get $k) (call $a))) (call $write (global.get $k) (global.get $data) (call $n))",
+    "(call $write_at (global.get $k) (call $a) (call $b) (global.get $data) (call $n)) (call $push (global.get $k))",
+    "(call $pull (global.get $k) (call $a))
+     (call $read_at (global.get $k) (call $a) (call $b) (global.get $out) (call $c)) (call $give (call $c))",
+    "(drop (call $window (global.get $k) (call $a))) (call $delete (global.get $k))",
+    "(call $lock_global (global.get $k)) unreachable",
+    "(local.set $p (i32.add (call $window (global.get $k) (call $a)) (call $b)))
+     (memory.copy (global.get $out) (local.get $p) (call $c))
+     (call $pull (global.get $k) (call $a))
+     (memory.copy (i32.add (global.get $out) (call $c)) (local.get $p) (call $c))
+     (call $give (i32.mul (i32.const 2) (call $c)))",
+    "(call $lock_global (global.get $k)) (loop $for_ever (br $for_ever))",
+    "(memory.copy (call $window_at (global.get $k) (call $a) (call $b) (call $n)) (global.get $data) (call $n))
+     (call $flag_at (global.get $k) (call $a) (call $b) (call $n))",
+];
+
 fn guest() -> String {
-    let entries = [
-        "(call $write_at (global.get $k) (call $a) (call $b) (global.get $data) (call $n))",
-        "(call $read_at (global.get $k) (call $a) (call $b) (global.get $out) (call $c)) (call $give (call $c))",
-        "(memory.copy (call $window_at (global.get $k) (call $a) (call $b) (call $n)) (global.get $data) (call $n))",
-        "(call $output (call $window_at (global.get $k) (call $a) (call $b) (call $c)) (call $c))",
-        "(call $push (global.get $k))",
-        "(call $pull (global.get $k) (call $a))",
-        "(call $write (global.get $k) (global.get $data) (call $n))",
-        "(call $give (call $read (global.get $k) (global.get $out) (call $c)))",
-        "(call $append (global.get $k) (global.get $data) (call $n))",
-        "(call $read_appended (global.get $k) (global.get $out) (call $c) (call $a)) (call $give (call $c))",
-        "(call $clear_appended (global.get $k))",
-        "(loop $again
-           (call $lock_global (global.get $k)) (call $pull (global.get $k) (call $c))
-           (local.set $p (call $window_at (global.get $k) (call $c) (call $b) (i32.const 4)))
-           (i32.store (local.get $p) (i32.add (i32.load (local.get $p)) (i32.const 1)))
-           (call $push (global.get $k)) (call $unlock_global (global.get $k))
-           (br_if $again (i32.lt_s (local.tee $i (i32.add (local.get $i) (i32.const 1))) (call $a))))",
-        "(loop $again
-           (call $lock (global.get $k))
-           (local.set $p (call $window_at (global.get $k) (call $c) (call $b) (i32.const 4)))
-           (i32.store (local.get $p) (i32.add (i32.load (local.get $p)) (i32.const 1)))
-           (call $unlock (global.get $k))
-           (br_if $again (i32.lt_s (local.tee $i (i32.add (local.get $i) (i32.const 1))) (call $a))))",
-        "(call $push_masked (global.get $k) (global.get $m))",
-        "(call $push_merge (global.get $k) (call $a) (call $b))",
-        "(call $delete (global.get $k))",
-        "(call $merge (global.get $k) (call $a) (call $b) (global.get $data) (call $n) (call $c) (call $d))",
-        "(drop (call $window (global.get $k) (call $a))) (call $write (global.get $k) (global.get $data) (call $n))",
-        "(call $write_at (global.get $k) (call $a) (call $b) (global.get $data) (call $n)) (call $push (global.get $k))",
-        "(call $pull (global.get $k) (call $a))
-         (call $read_at (global.get $k) (call $a) (call $b) (global.get $out) (call $c)) (call $give (call $c))",
-        "(drop (call $window (global.get $k) (call $a))) (call $delete (global.get $k))",
-        "(call $lock_global (global.get $k)) unreachable",
-        "(local.set $p (i32.add (call $window (global.get $k) (call $a)) (call $b)))
-         (memory.copy (global.get $out) (local.get $p) (call $c))
-         (call $pull (global.get $k) (call $a))
-         (memory.copy (i32.add (global.get $out) (call $c)) (local.get $p) (call $c))
-         (call $give (i32.mul (i32.const 2) (call $c)))",
-        "(call $lock_global (global.get $k)) (loop $for_ever (br $for_ever))",
-    ];
-    let entries: String = entries
+    let entries: String = ENTRIES
         .iter()
         .enumerate()
         .map(|(i, body)| {

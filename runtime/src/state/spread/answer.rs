@@ -8,7 +8,6 @@ use std::sync::atomic::{Ordering, fence};
 
 use mobula_shm::ByteView;
 
-use super::fetch::land;
 use super::message::{Reply, Request, Which};
 use super::patch::{self, Malformed};
 use super::{Spread, ended, unexpected};
@@ -118,7 +117,7 @@ impl Spread {
     async fn put(self: &Arc<Self>, which: &Which, at: u64, body: Body) -> Result<(), StateError> {
         let value = self.this(which).await?;
         let at = usize::try_from(at).map_err(|_| unexpected())?;
-        land(&value.bytes().sub(at, body.len())?, body)?;
+        body.land(&value.bytes().sub(at, body.len())?)?;
         fence(Ordering::SeqCst);
         Ok(())
     }

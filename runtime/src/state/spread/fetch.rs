@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use mobula_shm::{ByteView, ChunkIndex, chunk_range};
+use mobula_shm::{ByteView, CHUNK_BYTES, ChunkIndex, chunk_range};
 
 use super::message::{Name, Request, Want, Which};
 use super::patch::merge_word;
@@ -101,7 +101,7 @@ impl Spread {
         }
         self.count(|stats| &stats.pulled_bytes, bytes.len() as u64)?;
         if lands {
-            land(&copy, body)?;
+            body.land(&copy)?;
             copy.copy_to(0, &base, 0, bytes.len())?;
             share.filled.set_range(chunks.clone());
         } else {
@@ -111,7 +111,13 @@ impl Spread {
             let block = value.block().ok_or_else(unexpected)?.view();
             let copy = block.sub(bytes.start, new.len())?;
             let base = share.base().ok_or_else(unexpected)?.sub(bytes.start, new.len())?;
-            merge(&copy, &base, &new)?;
+            for (at, chunk) in chunks.clone().enumerate() {
+                let at = at * CHUNK_BYTES;
+                let len = CHUNK_BYTES.min(new.len() - at);
+                let flags = share.flags_of(chunk)?;
+                let (copy, base) = (copy.sub(at, len)?, base.sub(at, len)?);
+                merge(&copy, &base, &new[at..at + len], flags.as_deref())?;
+            }
         }
         share.present.set_range(chunks);
         drop(busy);
@@ -318,27 +324,24 @@ fn frames(chunks: Range<u32>) -> impl Iterator<Item = Range<u32>> {
     chunks.step_by(FRAME_CHUNKS as usize).map(move |at| at..(at + FRAME_CHUNKS).min(end))
 }
 
-/// Copies a body to where it was to land, if it has not landed there.
-pub(super) fn land(place: &ByteView, body: Body) -> Result<(), StateError> {
-    match body {
-        Body::None => Ok(()),
-        Body::View(view) if view.as_ptr() == place.as_ptr() => Ok(()),
-        Body::View(view) => Ok(view.copy_to(0, place, 0, view.len().min(place.len()))?),
-        Body::Bytes(bytes) => Ok(place.copy_in(0, &bytes)?),
-    }
-}
-
-/// Takes `new`, whole words, into chunks that may be stored to at this moment.
-fn merge(copy: &ByteView, base: &ByteView, new: &[u8]) -> Result<(), StateError> {
+/// Takes `new`, whole words, into a chunk that may be stored to at this moment; `flags` has a bit for each
+/// byte.
+fn merge(
+    copy: &ByteView,
+    base: &ByteView,
+    new: &[u8],
+    flags: Option<&[u8]>,
+) -> Result<(), StateError> {
     for (index, new) in new.as_chunks::<8>().0.iter().enumerate() {
         let (word, before) = (copy.atomic_u64(index * 8)?, base.atomic_u64(index * 8)?);
         let (old, new) = (before.load(Ordering::Relaxed), u64::from_le_bytes(*new));
         if old == new {
             continue;
         }
+        let flagged = flags.is_some_and(|flags| flags.get(index).is_some_and(|&bits| bits != 0));
         let mut now = word.load(Ordering::Relaxed);
         let next = loop {
-            let (ours, next) = merge_word(now, old, new);
+            let (ours, next) = merge_word(now, old, new, flagged);
             match word.compare_exchange_weak(now, ours, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => break next,
                 Err(changed) => now = changed,

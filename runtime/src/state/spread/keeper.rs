@@ -15,7 +15,7 @@ use mobula_shm::{Alignment, Block, ByteView, HUGE_BYTES};
 use parking_lot::Mutex;
 
 use super::message::{Name, Place, Reply, Request, Want, Which};
-use super::share::{Hold, Layout, Share, meta_bytes};
+use super::share::{Hold, Layout, Share, base_bytes, meta_bytes};
 use super::{Spread, Turn, unexpected};
 use crate::error::StateError;
 use crate::state::{Value, home, text};
@@ -155,8 +155,9 @@ impl Spread {
         let meta = arena.at(place.meta, meta_bytes(layout.chunks))?;
         let hold = Arc::new(Hold::counted(meta.clone()));
         let block =
-            |at: Option<u64>| at.map(|at| arena.block_at(at, place.len, hold.clone())).transpose();
-        let (data, base) = (block(place.data)?, block(place.base)?);
+            |at: Option<u64>, len| at.map(|at| arena.block_at(at, len, hold.clone())).transpose();
+        let (data, base) =
+            (block(place.data, place.len)?, block(place.base, base_bytes(place.len))?);
         let (mut share, dirty) = Share::new(&self.job, layout, meta, base)?;
         share.held_by(hold.clone());
         let value = Value::shared(&name.key, (place.id, place.len), data, share, dirty)?;
@@ -246,7 +247,7 @@ impl Spread {
                     let bytes = layout.bytes(near);
                     data.allocate(bytes.start as u64..bytes.end as u64)?;
                 }
-                (Some(data), Some(arena.alloc_sparse(*len)?))
+                (Some(data), Some(arena.alloc_sparse(base_bytes(*len))?))
             }
         };
         let at = |block: &Option<Block>| block.as_ref().map(Block::file_offset);

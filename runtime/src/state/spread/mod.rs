@@ -29,7 +29,6 @@ use std::os::fd::AsRawFd;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Weak};
-use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use futures_util::future::select;
@@ -207,11 +206,7 @@ impl Spread {
 
     /// Waits until a busy bit of `share` was cleared by this rank, or for a moment.
     async fn nap(&self, share: &Share) {
-        let sleep = {
-            let _context = self.timers.enter();
-            tokio::time::sleep(NAP)
-        };
-        select(pin!(sleep), pin!(share.freed.notified())).await;
+        select(pin!(self.pause()), pin!(share.freed.notified())).await;
     }
 
     /// Waits for a moment.
@@ -250,22 +245,4 @@ fn ended() -> StateError {
 
 fn unexpected() -> StateError {
     StateError::Shm("another rank gave an answer of another kind".into())
-}
-
-/// Waits, on a thread that is none of the rank's, for what other threads bring about.
-pub(crate) fn block_on<R>(work: impl Future<Output = R>) -> R {
-    struct Unpark(std::thread::Thread);
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
-    let mut work = pin!(work);
-    loop {
-        match work.as_mut().poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(result) => return result,
-            Poll::Pending => std::thread::park(),
-        }
-    }
 }

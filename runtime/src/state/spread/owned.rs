@@ -16,9 +16,10 @@ use std::sync::atomic::{Ordering, fence};
 use tokio::sync::oneshot;
 
 use super::message::{InStore, Keys, Name, Reply, Request, Which};
-use super::{Spread, Turn, block_on, unexpected};
+use super::{Spread, Turn, unexpected};
 use crate::error::StateError;
 use crate::fabric::{Body, RankId};
+use crate::runtime::block_on;
 use crate::state::lock::Holder;
 use crate::state::{Appended, KeyLock, Mode, text};
 use crate::store::{Records, StoreError};

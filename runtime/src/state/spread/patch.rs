@@ -25,6 +25,17 @@ pub(crate) fn changed(now: &[u8], before: &[u8], unit: usize) -> Vec<Range<usize
     runs(now.len().min(before.len()), unit, |at| word(now, at) ^ word(before, at))
 }
 
+/// The ranges where they differ or where `flags`, a bit for each byte of a chunk, has ones.
+pub(crate) fn changed_or_flagged(now: &[u8], before: &[u8], flags: &[u8]) -> Vec<Range<usize>> {
+    let flagged = |at: usize| flags.get(at / 8).map_or(0, |&bits| spread(bits));
+    runs(now.len().min(before.len()), 1, |at| word(now, at) ^ word(before, at) | flagged(at))
+}
+
+/// A byte for each bit, the lowest first: one where it is set.
+fn spread(bits: u8) -> u64 {
+    u64::from_le_bytes(std::array::from_fn(|i| bits >> i & 1))
+}
+
 /// The ranges where `mask` is not zero.
 pub(crate) fn masked(mask: &[u8]) -> Vec<Range<usize>> {
     runs(mask.len(), 1, |at| word(mask, at))
@@ -128,7 +139,6 @@ pub(crate) fn read<E: From<Malformed>>(
             }
             BITS => {
                 let bits = take(&mut body, CHUNK_BYTES / 8)?;
-                let spread = |bits: u8| u64::from_le_bytes(std::array::from_fn(|i| bits >> i & 1));
                 runs(CHUNK_BYTES, 1, |at| spread(bits[at / 8]))
             }
             _ => return Err(Malformed.into()),
@@ -148,11 +158,11 @@ fn take<'a>(body: &mut &'a [u8], len: usize) -> Result<&'a [u8], Malformed> {
 }
 
 /// Takes `new` for a word of a copy, but keeps a word to which something was stored here since
-/// `base`: the copy's next word and the base's.
+/// `base`, or of which a byte is flagged: the copy's next word and the base's.
 ///
 /// A word is kept whole. Bytes of ours and of others' put together would be a number that nobody wrote.
-pub(crate) fn merge_word(copy: u64, base: u64, new: u64) -> (u64, u64) {
-    if copy == base { (new, new) } else { (copy, base) }
+pub(crate) fn merge_word(copy: u64, base: u64, new: u64, flagged: bool) -> (u64, u64) {
+    if copy == base && !flagged { (new, new) } else { (copy, base) }
 }
 
 #[cfg(test)]
@@ -179,6 +189,12 @@ mod tests {
         assert_eq!(changed(&now, &before, 4), [0..8, 60..68, 128..132, 296..300]);
         assert_eq!(changed(&now, &before, 8), [0..8, 56..72, 128..136, 296..300]);
         assert_eq!(masked(&now), changed(&now, &before, 1));
+        let (mut flags, mut flagged) = (vec![0u8; CHUNK_BYTES / 8], vec![4..7, 63..65, 128..129]);
+        flags[0] = 0b11_0000;
+        flags[299 / 8] = 0xff;
+        flagged.insert(0, 0..1);
+        flagged.push(296..300);
+        assert_eq!(changed_or_flagged(&now, &before, &flags), flagged);
         now[8..24].fill(0x80);
         assert_eq!(masked(&now), [0..1, 5..7, 8..24, 63..65, 128..129, 299..300]);
         assert_eq!(masked(&[1; 13]).as_slice(), std::slice::from_ref(&(0..13)));
@@ -210,8 +226,9 @@ mod tests {
 
     #[test]
     fn a_merge_keeps_words_that_are_ours_and_takes_the_rest() {
-        assert_eq!(merge_word(5, 5, 9), (9, 9), "nothing was stored here");
-        assert_eq!(merge_word(7, 5, 9), (7, 5), "it was, and is still to be pushed");
-        assert_eq!(merge_word(9, 5, 9), (9, 5), "also when both stored the same");
+        assert_eq!(merge_word(5, 5, 9, false), (9, 9), "nothing was stored here");
+        assert_eq!(merge_word(7, 5, 9, false), (7, 5), "it was, and is still to be pushed");
+        assert_eq!(merge_word(9, 5, 9, false), (9, 5), "also when both stored the same");
+        assert_eq!(merge_word(5, 5, 9, true), (5, 5), "also when it was what was there");
     }
 }

@@ -5,12 +5,12 @@
 //!                            base := what is sent                                        busy again free
 //! ```
 //!
-//! Flags, tracked pages and copies only say where to look; what is sent is what differs from what home
-//! had. A push is over when every chunk that was dirty when it began has been acknowledged, also those
+//! Tracked pages say where to look; what is sent is what was flagged or copied in, and what else differs
+//! from what home had. A push is over when every chunk that was dirty when it began has been acknowledged, also those
 //! that somebody else of this host is sending.
 //!
 //! Invariants: no lock on a chunk is waited for while others are held whose bytes were not sent; a byte
-//! that this host did not change is never sent.
+//! that this host neither changed nor flagged is never sent.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -200,6 +200,7 @@ impl Spread {
         let base = share.base().ok_or_else(unexpected)?;
         let bytes = share.layout.bytes(&(chunk..chunk + 1));
         let whole = share.whole.clear(index);
+        let flags = share.take_flags(chunk)?;
         if whole && merge.is_none() {
             // The base is what is sent, and stays as it is until home has it.
             value.bytes().copy_to(bytes.start, &base, bytes.start, bytes.len())?;
@@ -214,7 +215,11 @@ impl Spread {
         }
         let now = value.bytes().read_vec(bytes.start, bytes.len())?;
         let before = base.read_vec(bytes.start, bytes.len())?;
-        let runs = patch::changed(&now, &before, merge.map_or(1, Merge::size));
+        let runs = match (merge, flags) {
+            (Some(merge), _) => patch::changed(&now, &before, merge.size()),
+            (None, Some(flags)) => patch::changed_or_flagged(&now, &before, &flags),
+            (None, None) => patch::changed(&now, &before, 1),
+        };
         match merge {
             None => batch.add(home, chunk, &now, &runs),
             Some(merge) => {
@@ -334,6 +339,7 @@ impl Spread {
         let bytes = share.layout.bytes(&(chunk..chunk + 1));
         value.dirty().clear(ChunkIndex(chunk));
         share.whole.clear(ChunkIndex(chunk));
+        share.take_flags(chunk)?;
         let now = value.bytes().read_vec(bytes.start, bytes.len())?;
         base.copy_in(bytes.start, &now)?;
         batch.add(home, chunk, &now, runs);
@@ -360,6 +366,7 @@ impl Spread {
             base.fill_zero(bytes.start, bytes.len())?;
         }
         share.whole.clear(ChunkIndex(chunk));
+        share.take_flags(chunk)?;
         mask.dirty().clear(ChunkIndex(chunk));
         Ok(())
     }

@@ -1,11 +1,11 @@
 //! A host's copy of a value, as all ranks of the host see it.
 //!
 //! ```text
-//!  keeper's arena   ┌ meta ──────────────────────┐ ┌ copy ───────────────┐ ┌ base ───────────────┐
-//!                   │ flags, open, watchers      │ │ what guests map     │ │ what home had when  │
-//!                   │ present filled busy whole  │ │                     │ │ it was pulled or    │
-//!                   │ dirty: a bit for each chunk│ │                     │ │ pushed              │
-//!                   └────────────────────────────┘ └─────────────────────┘ └─────────────────────┘
+//!  keeper's arena   ┌ meta ──────────────────────┐ ┌ copy ───────────┐ ┌ base ────────────────────────┐
+//!                   │ flags, open, watchers      │ │ what guests map │ │ what home had when it was    │
+//!                   │ present filled busy whole  │ │                 │ │ pulled or pushed; behind it  │
+//!                   │ flagged dirty: bit a chunk │ │                 │ │ a bit for each byte: flagged │
+//!                   └────────────────────────────┘ └─────────────────┘ └──────────────────────────────┘
 //! ```
 //!
 //! | bit | a chunk that is not at home on this host |
@@ -15,17 +15,19 @@
 //! | busy | somebody on this host moves it; a lock |
 //! | dirty | something may have been stored that home does not have |
 //! | whole | it was overwritten before it was filled: all its bytes are this host's |
+//! | flagged | some of its bytes are to be sent whatever they are; only then their bits count |
 //!
 //! Chunks at home on this host are present and filled from the start, and have no base.
 //!
 //! Invariants: whoever changes base, filled or present of a chunk holds its busy bit, but for a pull,
-//! which clears present; a chunk is mapped by a guest only once it was filled.
+//! which clears present; a chunk is mapped by a guest only once it was filled; only filled chunks have
+//! flagged bytes.
 
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use mobula_shm::{Bitmap, Block, ByteView, CHUNK_BYTES, ChunkCount, ChunkIndex};
+use mobula_shm::{Bitmap, Block, ByteView, CHUNK_BYTES, ChunkCount, ChunkIndex, chunk_range};
 use tokio::sync::Notify;
 
 use crate::error::StateError;
@@ -44,7 +46,9 @@ const RETIRED: u32 = 1;
 const CLOSING: u32 = 2;
 
 /// Bits for which a chunk has one in the meta block.
-const BITMAPS: usize = 5;
+const BITMAPS: usize = 6;
+/// Bytes that hold a bit for each byte of a chunk.
+const CHUNK_BITS: usize = CHUNK_BYTES / 8;
 
 /// Which chunks of a value are where; the same on all ranks but for `host`.
 #[derive(Debug)]
@@ -91,6 +95,7 @@ pub(crate) struct Share {
     pub(crate) filled: Bitmap,
     pub(crate) busy: Bitmap,
     pub(crate) whole: Bitmap,
+    flagged: Bitmap,
     /// `None` where every chunk is at home on this host.
     base: Option<Block>,
     /// Wakes those of this rank that wait for a busy bit.
@@ -99,6 +104,12 @@ pub(crate) struct Share {
     watcher: u64,
     /// Keeps the keeper from freeing the copy.
     hold: Option<Arc<Hold>>,
+}
+
+/// Bytes of the base of a value of `len` bytes: as many, in whole chunks, and a bit for each.
+pub(crate) fn base_bytes(len: u64) -> u64 {
+    let bytes = len.next_multiple_of(CHUNK_BYTES as u64);
+    bytes + bytes / 8
 }
 
 /// Bytes of the meta block of a value.
@@ -126,6 +137,7 @@ impl Share {
             filled: bits(1)?,
             busy: bits(2)?,
             whole: bits(3)?,
+            flagged: bits(4)?,
             layout,
             base,
             freed: Notify::new(),
@@ -134,7 +146,7 @@ impl Share {
             meta: meta.clone(),
         };
         share.word(FLAGS_AT)?;
-        Ok((share, bits(4)?))
+        Ok((share, bits(5)?))
     }
 
     /// This rank uses the copy under that hold.
@@ -209,13 +221,70 @@ impl Share {
         self.flags().fetch_or(RETIRED, Ordering::SeqCst);
     }
 
-    /// The bytes of the base; only those of filled chunks have memory.
+    /// The base, from the value's first byte on; only filled chunks have memory there.
     pub(crate) fn base(&self) -> Option<ByteView> {
         self.base.as_ref().map(Block::view)
     }
 
     pub(crate) fn base_block(&self) -> Option<&Block> {
         self.base.as_ref()
+    }
+
+    /// Where the bits of a chunk's bytes lie in the base.
+    fn bits_at(&self, chunk: u32) -> usize {
+        self.layout.chunks as usize * CHUNK_BYTES + chunk as usize * CHUNK_BITS
+    }
+
+    /// Notes that these bytes are to be sent, whatever they are. What is at home here needs no sending;
+    /// a chunk that never came has no stores.
+    ///
+    /// # Errors
+    /// When there is no memory for the bits.
+    pub(crate) fn flag(&self, bytes: Range<u64>) -> Result<(), StateError> {
+        let Some(base) = &self.base else { return Ok(()) };
+        let touched = chunk_range(bytes.start, bytes.end - bytes.start);
+        for chunk in self.away_parts(&touched).into_iter().flat_map(|(part, _)| part) {
+            let index = ChunkIndex(chunk);
+            if !self.filled.test(index) {
+                continue;
+            }
+            let at = self.bits_at(chunk);
+            if !self.flagged.test(index) {
+                base.allocate(at as u64..(at + CHUNK_BITS) as u64)?;
+            }
+            let bits = base.view().sub(at, CHUNK_BITS)?;
+            let first = index.first_byte();
+            let part = bytes.start.max(first) - first..(bytes.end - first).min(CHUNK_BYTES as u64);
+            Bitmap::new(bits, ChunkCount(CHUNK_BYTES as u32))?
+                .set_range(part.start as u32..part.end as u32);
+            // After the bits: who clears it takes all that were set before.
+            self.flagged.set(index);
+        }
+        Ok(())
+    }
+
+    /// The bits of the flagged bytes of a chunk, if it has any.
+    pub(crate) fn flags_of(&self, chunk: u32) -> Result<Option<Vec<u8>>, StateError> {
+        match &self.base {
+            Some(base) if self.flagged.test(ChunkIndex(chunk)) => {
+                Ok(Some(base.view().read_vec(self.bits_at(chunk), CHUNK_BITS)?))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// The same, and from now on none is flagged.
+    pub(crate) fn take_flags(&self, chunk: u32) -> Result<Option<Vec<u8>>, StateError> {
+        let Some(base) = self.base.as_ref().filter(|_| self.flagged.clear(ChunkIndex(chunk)))
+        else {
+            return Ok(None);
+        };
+        let view = base.view().sub(self.bits_at(chunk), CHUNK_BITS)?;
+        let mut bits = Vec::with_capacity(CHUNK_BITS);
+        for at in (0..CHUNK_BITS).step_by(8) {
+            bits.extend_from_slice(&view.atomic_u64(at)?.swap(0, Ordering::AcqRel).to_le_bytes());
+        }
+        Ok(Some(bits))
     }
 
     /// Whether all `chunks` may be used as they are.
