@@ -293,6 +293,13 @@ impl Scheduler {
         loop {
             while let Some(work) = self.next(local) {
                 execute(rank, local, work);
+                let Some(remote) = &rank.remote else { continue };
+                if remote.progress.is_due() {
+                    remote.progress.worker_looks();
+                    remote.poll();
+                    rank.send_results();
+                }
+                rank.share_out(1, None);
             }
             if let Some(work) = self.search(rank, local) {
                 execute(rank, local, work);
