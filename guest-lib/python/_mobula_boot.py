@@ -7,12 +7,12 @@ The runtime runs this text as it is, in the interpreter's main namespace; it nee
 standard library and the builtin module `_host`. It is no part of the package that pip installs.
 """
 
+import builtins
 import gc
 import importlib
 import linecache
 import os
 import sys
-import traceback
 from importlib.machinery import ModuleSpec
 
 #: Containers that a call makes before garbage is looked for. Looking writes to memory that has to be
@@ -66,12 +66,15 @@ def _mobula_boot_prepare(sources, name, source, paths, argv=()):
     sys.meta_path.insert(0, _MobulaSources(sources))
     sys.path[:0] = paths
     sys.argv[:] = [name, *argv]
+    # Those of the interpreter also close stdin, which the next call still has.
+    builtins.exit = builtins.quit = sys.exit
     _mobula_boot_remember(name, source)
     # Loaded now, also where the file imports them only in a function: a call would load them again.
     for module in ("mobula", "pyfaasm.core", "pyfaasm.code", "pyfaasm.state"):
         if module in sources:
             importlib.import_module(module)
-    program = importlib.import_module("mobula._entries").start_program(name)
+    entries = importlib.import_module("mobula._entries")
+    program = entries.start_program(name)
     try:
         program.load(source)
         program.run_protos()
@@ -83,10 +86,7 @@ def _mobula_boot_prepare(sources, name, source, paths, argv=()):
         _mobula_boot_flush()
         raise SystemExit(1) from None
     except BaseException as failure:
-        trace = failure.__traceback__
-        while trace is not None and trace.tb_frame.f_code.co_filename != name:
-            trace = trace.tb_next
-        traceback.print_exception(type(failure), failure, trace)
+        entries.print_failure(failure)
         _mobula_boot_flush()
         raise SystemExit(1) from None
     _mobula_boot_flush()

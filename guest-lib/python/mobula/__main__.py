@@ -23,7 +23,11 @@ def main():
     except (OSError, UnicodeDecodeError) as failure:
         sys.exit(f"mobula: {path}: {failure}")
     program = _entries.start_program(path)
-    program.load(source)
+    try:
+        program.load(source)
+    except Exception as failure:
+        _entries.print_failure(failure)
+        sys.exit(1)
     sys.exit(_local.host().run_main(program))
 
 

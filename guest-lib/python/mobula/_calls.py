@@ -9,6 +9,8 @@ library itself starts tells the callee by the number of the entry how its input 
     NAMED                       u8 form, u16 length, "module:function", then bytes (form 0) or pickled
                                 arguments (form 1): a function that is no entry
 
+Pickled arguments are `(args, kwargs)`, or `(args, None)` for a part of a loop, which comes before args.
+
 So an input that came from outside is never unpickled, whatever it holds.
 """
 
@@ -53,12 +55,14 @@ class Call:
         """What the entry returned, waiting for it: 0 is success; negative when it did not return."""
         if self._code is None:
             result, size = _host.request(
-                "__mobula_await_output_size", self.id, _host.START_OF_OUTPUT, out=_ID.size
+                "__mobula_await_output_size", self.id, _host.buffer(_ID.size), out=_ID.size
             )
             size = _ID.unpack(size)[0]
-            self._output = _host.request(
-                "__mobula_take_output", self.id, _host.START_OF_OUTPUT, size, out=size
-            )[1]
+            self._output = b""
+            if size > 0:
+                self._output = _host.request(
+                    "__mobula_take_output", self.id, _host.buffer(size), size, out=size
+                )[1]
             self._code = _host.return_code(result)
         return self._code
 
@@ -157,7 +161,7 @@ def parallel_for(func, n, grain=1, *args):
     `CallError` when one failed.
     """
     lo, hi = (0, n) if not isinstance(n, tuple) else n
-    _chain_objects(func, args, {}, _over(lo, hi, grain)).wait()
+    _chain_objects(func, args, None, _over(lo, hi, grain)).wait()
 
 
 def await_any(calls):

@@ -24,6 +24,11 @@ _MAIN_NAMES = ("main_func", "faasm_main")
 #: Whoever uses one of these tells entries apart in main, as Faasm's programs of 2019 do.
 _DISPATCHES = {"getFunctionIdx", "get_function_idx"}
 _DECORATORS = {"main", "func", "proto", "faasm_main", "faasm_func"}
+#: What Python adds when a module is missing, in a place that has no site-packages on purpose.
+_HINT_FOR_SITES = (
+    ". Site initialization is disabled, did you forget to add the site-packages directory to sys.path"
+    " or to enable your virtual environment?"
+)
 #: Parts of numpy that it loads at their first use; better before the snapshot than in every call.
 _LATE_PARTS = ("random", "linalg", "fft", "polynomial", "ma", "testing", "strings", "char", "rec")
 
@@ -84,7 +89,7 @@ class Program:
         """
         import ast
 
-        tree = ast.parse(source, self.name)
+        tree = compile(source, self.name, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
         self._code = compile(tree, self.name, "exec", dont_inherit=True)
         self._names = frozenset(_names(self._code))
         self._is_script = not any(map(_makes_entry, tree.body))
@@ -140,7 +145,7 @@ class Program:
                 _identity.raw_output(f"exit code {exit.code}".encode())
             return _exit_code(exit.code)
         except Exception as failure:
-            _print_failure(failure)
+            print_failure(failure)
             if running.returns_object:
                 _say_failure(failure)
             return 1
@@ -181,6 +186,8 @@ class Program:
         found = self._entries.get(index)
         if found is not None:
             return _plain(found)
+        if self.module is None and self is _main_program and not _host.in_sandbox():
+            self.adopt_main_module()
         main = self._main_by_name()
         if main is not None and (index == 0 or self._names & _DISPATCHES):
             return main
@@ -308,16 +315,13 @@ def _call_objects(function, data):
     running = _identity.running
     running.input, running.returns_object = b"", True
     args, kwargs = pickle.loads(data)
-    part = _calls.get_range()
-    if part is not None:
-        function(*part, *args, **kwargs)
+    if kwargs is None:
+        function(*_calls.get_range(), *args)
         return 0
     result = function(*args, **kwargs)
     # No output stands for None.
     if result is not None:
         _identity.raw_output(_calls.pickled(result))
-    else:
-        _identity.raw_output(b"")
     return 0
 
 
@@ -354,21 +358,30 @@ def _exit_code(code):
         return 1
 
 
-def _print_failure(failure):
-    """Prints a traceback without the frames of this library above the user's."""
+def print_failure(failure):
+    """Prints an exception on stderr: its traceback from the first frame that is the user's on."""
     trace = failure.__traceback__
-    while trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith("mobula."):
+    while trace is not None and _is_of_library(trace.tb_frame):
         trace = trace.tb_next
     try:
-        traceback.print_exception(type(failure), failure, trace)
+        lines = traceback.format_exception(type(failure), failure, trace)
+        sys.stderr.write("".join(lines).replace(_HINT_FOR_SITES, ""))
     except MemoryError:
         sys.stderr.write("MemoryError\n")
+
+
+def _is_of_library(frame):
+    names = frame.f_globals
+    if names.get("__name__") == "__main__":
+        return names.get("__package__") == "mobula" or "_mobula_boot_call" in names
+    return names.get("__name__", "").startswith("mobula.")
 
 
 def _say_failure(failure):
     """Makes an exception's summary the output, for `Call.wait`."""
     try:
-        _identity.raw_output(f"{type(failure).__name__}: {failure}".encode())
+        kind, text = type(failure).__name__, str(failure)
+        _identity.raw_output(f"{kind}: {text}".encode() if text else kind.encode())
     except Exception as second:
         sys.stderr.write(f"the caller is not told why: {second}\n")
 

@@ -37,7 +37,12 @@ class Out:
         self.offset = offset
 
 
-START_OF_OUTPUT = Out(0)
+_START_OF_OUTPUT = Out(0)
+
+
+def buffer(size):
+    """A pointer to an output buffer of this size; a null pointer for none."""
+    return _START_OF_OUTPUT if size > 0 else b""
 
 
 def in_sandbox():

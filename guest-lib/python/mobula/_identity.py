@@ -6,6 +6,10 @@ from mobula import _host
 from mobula._errors import Error
 
 
+#: Inputs below this many bytes take one request; of longer ones the size is asked for first.
+_SMALL = 1024
+
+
 class _Running(threading.local):
     """What the library knows of the call of this thread beyond what the host knows."""
 
@@ -22,11 +26,11 @@ running = _Running()
 
 def raw_input():
     """The call's input as the host has it."""
+    got, data = _host.request("__faasm_read_input", _host.buffer(_SMALL), _SMALL, out=_SMALL)
+    if got < _SMALL:
+        return data[:got]
     size = _host.request("__faasm_read_input", b"", 0)[0]
-    if size <= 0:
-        return b""
-    got, data = _host.request("__faasm_read_input", _host.START_OF_OUTPUT, size, out=size)
-    return data[:got] if 0 <= got < size else data
+    return _host.request("__faasm_read_input", _host.buffer(size), size, out=size)[1]
 
 
 def input():

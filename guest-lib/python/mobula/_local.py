@@ -25,6 +25,7 @@ import threading
 
 from mobula import _entries
 from mobula._errors import REFUSED, TRAPPED, Error
+from mobula._host import Out
 
 _MAX_THREADS = 16
 _ID = struct.Struct("<I")
@@ -300,12 +301,11 @@ class LocalHost:
             with _entries.belongs_to(task.program):
                 code = task.program.run(task.index) if task.program else REFUSED
         except BaseException as failure:
-            # SystemExit is handled by the program; this is a KeyboardInterrupt.
+            # The program handles what a call raises; this is a KeyboardInterrupt.
             code = TRAPPED
-            if before is None:
-                _interrupt(failure)
-            else:
+            if threading.current_thread() is threading.main_thread():
                 raise
+            _interrupt(failure)
         finally:
             self._running.task = before
             self._release_locks(task)
@@ -571,6 +571,10 @@ def _data(pointer, length):
 def _fill(out, target, data, length):
     """Copies at most `length` bytes to an output pointer; how many."""
     count = min(len(data), length)
+    if count <= 0:
+        return 0
+    if not isinstance(target, Out):
+        raise Error(f"a null pointer for {count} bytes of output")
     if target.offset + count > len(out):
         raise Error(f"output of {len(out)} bytes: {count} at {target.offset} do not fit")
     out[target.offset : target.offset + count] = data[:count]

@@ -31,13 +31,13 @@ def get_state(key, length=None, offset=None, total=None):
             length = total if total is not None else state_size(key)
         if length <= 0:
             return b""
-        return _host.request("__faasm_read_state", name, _host.START_OF_OUTPUT, length, out=length)[1]
+        return _host.request("__faasm_read_state", name, _host.buffer(length), length, out=length)[1]
     if total is None:
         total = state_size(key) or offset + (length or 0)
     if length is None:
         length = total - offset
     return _host.request(
-        "__faasm_read_state_offset", name, total, offset, _host.START_OF_OUTPUT, length, out=length
+        "__faasm_read_state_offset", name, total, offset, _host.buffer(length), length, out=length
     )[1]
 
 
@@ -78,7 +78,7 @@ def read_appended_state(key, count, size):
     return _host.request(
         "__faasm_read_appended_state",
         _host.key_bytes(key),
-        _host.START_OF_OUTPUT,
+        _host.buffer(size),
         size,
         count,
         out=size,
