@@ -15,8 +15,8 @@ import os
 import sys
 from importlib.machinery import ModuleSpec
 
-#: Containers that a call makes before garbage is looked for. Looking writes to memory that has to be
-#: put back after the call, so that short calls should end before it; a long one must not run full.
+#: Containers that a call makes before garbage is looked for. Looking writes to memory that has to
+#: be put back after the call: short calls should end before it, a long one must not run full.
 _MOBULA_GARBAGE = 50_000
 
 
@@ -109,7 +109,7 @@ def _mobula_boot_call(index):
 
 
 def _mobula_boot_seed():
-    """Gives the global random numbers of this call a seed of its own; the snapshot's is everybody's."""
+    """Seeds this call's global random numbers; with the snapshot's seed all calls had the same."""
     if "random" in sys.modules:
         sys.modules["random"].seed(int.from_bytes(os.urandom(16), "little"))
     if "numpy.random" in sys.modules:

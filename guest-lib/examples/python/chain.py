@@ -1,5 +1,5 @@
 # Chained functions: each call runs in a memory of its own, with arguments copied in and the result
-# copied out. What a call raises is printed with its traceback, and raised again where it is awaited.
+# copied out. What a call raises is printed with its traceback, and raised where it is awaited.
 #
 # run: mobula run chain.py
 # expect: squares 0 1 4 9 16 25 36 49 64 81

@@ -1,10 +1,10 @@
-# k-means clustering on shared windows. Every step is a parallel loop over the points: a call finds the
-# nearest centre of each of its points, and merges sums and counts into one value, without locks.
+# k-means clustering on shared windows. Every step is a parallel loop over the points: a call finds
+# the nearest centre of each of its points, and merges sums and counts into one value.
 #
 #   points   n x d, float32     read only         centres   k x d, float64     written by main
 #   nearest  n, int32           one part a call   sums      k x (d + 1)        merged by all calls
 #
-# Points are generated, or they are New York's flights of 2013 (bench/data/README.md says how to get them):
+# Points are generated, or they are New York's flights of 2013 (see bench/data/README.md):
 #   mobula run kmeans.py --dir target/data/flights:/data:ro
 #
 # run: mobula run kmeans.py

@@ -1,4 +1,4 @@
-# Matrix multiplication: every call multiplies some rows, on windows: nothing is copied between calls.
+# Matrix multiplication: every call multiplies some rows, on windows, without copying.
 #
 #              A [ lo : hi ]   x   B   =   C [ lo : hi ]
 #

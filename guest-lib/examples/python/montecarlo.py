@@ -1,6 +1,6 @@
-# Pi by counting random points inside a quarter of a circle. A parallel loop over blocks of points; each
-# block has random numbers of its own, so that the result does not depend on how the loop is divided.
-# The counts meet in one value by merging, without a lock.
+# Pi by counting random points inside a quarter of a circle. A parallel loop over blocks of points;
+# each block has random numbers of its own, so that the result does not depend on how the loop is
+# divided. The counts meet in one value by merging, without a lock.
 #
 # run: mobula run montecarlo.py
 # expect: 6400000 points, pi is about 3.1422

@@ -1,4 +1,5 @@
-# State: whole values, parts, appended records, merges, locks; a second call sees what the first wrote.
+# State: whole values, parts, appended records, merges, locks; another call sees what
+# main wrote.
 #
 # run: mobula run state.py
 # expect: whole: 8 bytes, b'one two '

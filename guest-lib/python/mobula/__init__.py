@@ -15,11 +15,11 @@
         mobula.run()
 
 `mobula run app.py` runs the file in the sandbox: it is loaded once, and every call starts from the
-memory that loading (and `@mobula.proto`) left. `python3 app.py` runs the same file natively: calls are
-threads, state is process memory, nothing is isolated.
+memory that loading (and `@mobula.proto`) left. `python3 app.py` runs the same file natively: calls
+are threads, state is process memory, nothing is isolated.
 
-All sizes and offsets are bytes; values, inputs and outputs are bytes. What the host refuses is raised
-as `Error`; a chained call that failed is raised by `Call.wait` as `CallError`.
+All sizes and offsets are bytes; values, inputs and outputs are bytes. What the host refuses is
+raised as `Error`; a chained call that failed is raised by `Call.wait` as `CallError`.
 """
 
 from mobula._calls import (

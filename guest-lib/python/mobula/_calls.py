@@ -5,11 +5,11 @@ library itself starts tells the callee by the number of the entry how its input 
 
     entry                       input
     0 .. OBJECTS - 1            bytes, as the caller gave them
-    OBJECTS + i                 pickled arguments of the function that is entry i; its result is pickled
-    NAMED                       u8 form, u16 length, "module:function", then bytes (form 0) or pickled
-                                arguments (form 1): a function that is no entry
+    OBJECTS + i                 pickled arguments of the function that is entry i; so is its result
+    NAMED                       u8 form, u16 length, "module:function", then bytes (form 0) or
+                                pickled arguments (form 1): a function that is no entry
 
-Pickled arguments are `(args, kwargs)`, or `(args, None)` for a part of a loop, which comes before args.
+Pickled are `(args, kwargs)`, or for parts of a loop, which come before args, `(args, None)`.
 
 So an input that came from outside is never unpickled, whatever it holds.
 """
@@ -33,8 +33,8 @@ _PROTOCOL = 5
 class Call:
     """A call that was started. `id` is the host's number for it.
 
-    `wait` may be called again and then gives the same; only the call that chained it can wait for it.
-    A call that nobody waits for still runs.
+    `wait` may be called again and then gives the same; only the call that chained it can wait for
+    it. A call that nobody waits for still runs.
     """
 
     __slots__ = ("id", "_what", "_returns_object", "_code", "_output")
@@ -52,7 +52,7 @@ class Call:
 
     @property
     def code(self):
-        """What the entry returned, waiting for it: 0 is success; negative when it did not return."""
+        """What the entry returned, waiting for it: 0 is success, below 0: it did not return."""
         if self._code is None:
             result, size = _host.request(
                 "__mobula_await_output_size", self.id, _host.buffer(_ID.size), out=_ID.size
@@ -73,7 +73,7 @@ class Call:
         return self._output
 
     def wait(self):
-        """Waits, and returns the function's result, or the output's bytes of a call by number or name.
+        """Waits; returns the function's result, or the output of a call by number or by name.
 
         Raises `CallError` when the call failed.
         """
@@ -151,7 +151,7 @@ def get_range():
 
 
 def parallel_for(func, n, grain=1, *args):
-    """Runs `func(lo, hi, *args)` in parallel for sub-ranges that together cover 0..n once, and waits.
+    """Runs `func(lo, hi, *args)` in parallel, for sub-ranges that together cover 0..n once.
 
     func   made by `@mobula.func`, or any function of a module; its result is not kept
     n      number of indices, or a `(lo, hi)` to be covered

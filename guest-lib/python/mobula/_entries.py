@@ -1,10 +1,10 @@
 """Entries: which functions of a file can be called, and what a call of one does.
 
-    the file as it is loaded                        an entry
-    @mobula.main, @faasm_main, def main_func        0
-    @mobula.func, @faasm_func(i), registerFunction  i, or the next free number from 1 on
-    any other function, chained by itself           by its name (see `_calls`)
-    nothing of this                                 a script: the whole file is entry 0
+the file as it is loaded                        an entry
+@mobula.main, @faasm_main, def main_func        0
+@mobula.func, @faasm_func(i), registerFunction  i, or the next free number from 1 on
+any other function, chained by itself           by its name (see `_calls`)
+nothing of this                                 a script: the whole file is entry 0
 """
 
 import importlib
@@ -26,8 +26,8 @@ _DISPATCHES = {"getFunctionIdx", "get_function_idx"}
 _DECORATORS = {"main", "func", "proto", "faasm_main", "faasm_func"}
 #: What Python adds when a module is missing, in a place that has no site-packages on purpose.
 _HINT_FOR_SITES = (
-    ". Site initialization is disabled, did you forget to add the site-packages directory to sys.path"
-    " or to enable your virtual environment?"
+    ". Site initialization is disabled, did you forget to add the site-packages directory to"
+    " sys.path or to enable your virtual environment?"
 )
 #: Parts of numpy that it loads at their first use; better before the snapshot than in every call.
 _LATE_PARTS = ("random", "linalg", "fft", "polynomial", "ma", "testing", "strings", "char", "rec")
@@ -49,9 +49,12 @@ class Program:
     # ------------------------------------------------------------ making entries
 
     def register(self, index, function, replace=False):
-        """Makes a function the entry `index`. Raises `Error` when that is taken or no number of one."""
+        """Makes a function the entry `index`. Raises `Error` when it is taken or too
+        large."""
         if not 0 <= index < _calls.OBJECTS:
-            raise Error(f"entry {index} of {function.__name__}: 0 to {_calls.OBJECTS - 1} are allowed")
+            raise Error(
+                f"entry {index} of {function.__name__}: 0 to {_calls.OBJECTS - 1} are allowed"
+            )
         taken = self._entries.get(index)
         if taken is not None and not replace:
             raise Error(
@@ -83,7 +86,7 @@ class Program:
     # ------------------------------------------------------------ loading
 
     def load(self, source, module=GUEST_MODULE):
-        """Loads the file as a module of that name, unless it is a script; what it uses of numpy, too.
+        """Loads the file as a module of that name, unless it is a script, and its part of numpy.
 
         Raises what the file raises, `SyntaxError` included.
         """
@@ -169,7 +172,7 @@ class Program:
         form, module, name, rest = _calls.split_named(_identity.raw_input())
         if module in (GUEST_MODULE, "__main__"):
             if self.module is None:
-                # A function of a script: load the script without running its `if __name__ ...` part.
+                # A function of a script: without the script's `if __name__ ...` part.
                 self._execute(GUEST_MODULE)
                 sys.modules["__main__"] = self.module
             found = self.module
@@ -182,7 +185,7 @@ class Program:
         return _call_bytes(function)
 
     def _entry(self, index):
-        """The function of an entry, taking no argument or bytes. Raises `Error` when there is none."""
+        """The function of an entry. Raises `Error` when there is none."""
         found = self._entries.get(index)
         if found is not None:
             return _plain(found)
@@ -277,15 +280,17 @@ def func(function=None, *, index=None):
 
 def proto(function):
     """Marks a function that runs once, when the file has been loaded; every call of every entry
-    starts from what it left. It may run more than once (on each host), and can neither chain nor lock.
+    starts from what it left. It may run more than once (on each host), and can neither chain nor
+    lock.
     """
     current().add_proto(function)
     return function
 
 
 def run():
-    """Under an ordinary Python: runs the proto-functions and main of the file, then exits with main's
-    code. Belongs below everything else, under `if __name__ == "__main__":`, which the sandbox skips.
+    """Under an ordinary Python: runs the proto-functions and main of the file, then exits with
+    main's code. Belongs below everything else, under `if __name__ == "__main__":`, which the
+    sandbox skips.
     """
     from mobula import _local
 

@@ -1,4 +1,4 @@
-"""What goes wrong, as exceptions; and the codes that the host gives for calls that did not return."""
+"""What goes wrong, as exceptions; and the codes of calls that did not return."""
 
 #: Return codes of calls that did not return by themselves, as `mobula_guest::abi` has them.
 TRAPPED, TIMED_OUT, REFUSED = -101, -102, -103

@@ -1,7 +1,7 @@
 """The one way to the host: `request(name, *arguments, out=bytes)`.
 
 In the sandbox a request is packed for the builtin module `_host`; under an ordinary Python, where
-there is none, `mobula._local` answers it from process memory. Nothing above this module knows which.
+there is none, `mobula._local` answers it from process memory. What is above need not know which.
 
     request   u8 length of name, name, u32 length of output, u8 number of arguments,
               that many (u8 kind, i64 value), blob

@@ -4,16 +4,16 @@ For debugging, and for what needs no sandbox. The answers are the sandbox's, err
 these differences: calls share globals; there is one host, so that push and pull only check their
 arguments; a name that is chained is a Python file beside the main one.
 
-    MOBULA_THREADS   threads that run calls; 1 runs each call at once where it is chained, so that the
-                     order is always the same. Default: the CPUs, at least 2, at most 16
+    MOBULA_THREADS   threads that run calls; 1 runs each call at once where it is chained, so that
+                     the order is always the same. Default: the CPUs, at least 2, at most 16
     MOBULA_INPUT, MOBULA_INPUT_FILE     input of main: a text, a file
     MOBULA_OUTPUT                       file for main's output; `-`: standard output
     MOBULA_STATE, MOBULA_SAVE_STATE     values from and to files: `demo/a=a.bin,demo/b=b.bin`
     MOBULA_CONF                         flags: `A=1,B=0`
     MOBULA_NATIVE_PATH                  directories of chained files, separated by `os.pathsep`
 
-Who holds what: `LocalHost._changed` is the one lock for the queue of calls, their ends and the locks of
-values; `_merging` makes merges atomic. User code never runs under either.
+Who holds what: `LocalHost._changed` is the one lock for the queue of calls, their ends and the
+locks of values; `_merging` makes merges atomic. User code never runs under either.
 """
 
 import atexit
@@ -113,7 +113,7 @@ class LocalHost:
         return program.run(0)
 
     def finish(self):
-        """Runs what was chained and not awaited; writes the output and state that were asked for."""
+        """Runs what was chained and not awaited; writes output and state to their files."""
         self._release_locks(self._root)
         while self._unfinished:
             task = self._take()
@@ -422,7 +422,9 @@ class LocalHost:
         letter = _NUMBERS[type]
         size = struct.calcsize(f"={letter}")
         if length % size or offset % size:
-            raise Error(f"merge_state {_key(key)!r}: {length} bytes at {offset}, elements of {size}")
+            raise Error(
+                f"merge_state {_key(key)!r}: {length} bytes at {offset}, elements of {size}"
+            )
         value = self._part("merge_state", key, total, offset, length)
         count = length // size
         with self._merging:

@@ -1,7 +1,8 @@
 """Values of state by copying: whole, in part, appended, merged; and moving them between hosts.
 
-A value is a named array of bytes of the user's, shared by all calls. Its first use fixes its length;
-only writing it whole changes that, while no window is open on it. What nobody wrote reads as zeros.
+A value is a named array of bytes of the user's, shared by all calls. Its first use fixes its
+length; only writing it whole changes that, while no window is open on it. What nobody wrote reads
+as zeros.
 """
 
 from mobula import _host
@@ -31,7 +32,8 @@ def get_state(key, length=None, offset=None, total=None):
             length = total if total is not None else state_size(key)
         if length <= 0:
             return b""
-        return _host.request("__faasm_read_state", name, _host.buffer(length), length, out=length)[1]
+        buffer = _host.buffer(length)
+        return _host.request("__faasm_read_state", name, buffer, length, out=length)[1]
     if total is None:
         total = state_size(key) or offset + (length or 0)
     if length is None:

@@ -7,7 +7,8 @@
 An array keeps nothing alive in the sandbox: its memory is part of the guest's address space until
 `unmap` or the end of the call. After `unmap` that address range holds private zeros until another
 window takes it. So an array that is used after `unmap` reads and writes bytes of this call alone or
-of another window of the same user's, never anything outside the sandbox; what it shows is undefined.
+of another window of the same user's, never anything outside the sandbox; what it shows is
+undefined.
 """
 
 import math
@@ -32,11 +33,11 @@ def window(key, shape, dtype, offset=0, total=None):
     shape    an int or a tuple; one dimension may be -1: as many as the value has from offset on
     dtype    anything that numpy takes as one, without Python objects
     offset   of the first element, in bytes; need not be aligned
-    total    length of the whole value in bytes; may be left out when the value is there, or when the
-             window reaches its end
+    total    length of the whole value in bytes; may be left out when the value is there, or when
+             the window reaches its end
 
-    The same range gives the same memory. Stores are seen by calls on this host at once, and by others
-    after `push(array)`. Raises `Error` when the window does not lie within the value, and
+    The same range gives the same memory. Stores are seen by calls on this host at once, and by
+    others after `push(array)`. Raises `Error` when the window does not lie within the value, and
     `ImportError` where there is no numpy.
     """
     import numpy
@@ -119,9 +120,7 @@ def flag(array):
     found = opened(array)
     name, begin = _host.key_bytes(found.key), found.offset - found.address
     for address, nbytes in _runs(array):
-        _host.request(
-            "__faasm_flag_state_offset_dirty", name, found.total, begin + address, nbytes
-        )
+        _host.request("__faasm_flag_state_offset_dirty", name, found.total, begin + address, nbytes)
     return found.key
 
 

@@ -1,12 +1,12 @@
 """The decorators of Faasm's README, and chaining by them.
 
-    @faasm_func(1)
-    def func_one(): ...
+@faasm_func(1)
+def func_one(): ...
 
-    @faasm_main
-    def main_func():
-        call = chain_this(1)
-        await_call(call)
+@faasm_main
+def main_func():
+    call = chain_this(1)
+    await_call(call)
 """
 
 import mobula

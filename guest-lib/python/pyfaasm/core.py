@@ -1,7 +1,7 @@
 """All functions of pyfaasm that Faasm's programs use. Values are bytes, sizes and offsets bytes.
 
-What each does is the same as in `mobula`; here are Faasm's names and argument orders. A function that
-a name chains gets the input as its argument if it takes one, else from `get_input`.
+What each does is the same as in `mobula`; here are Faasm's names and argument orders. A function
+that a name chains gets the input as its argument if it takes one, else from `get_input`.
 """
 
 import os
@@ -10,8 +10,8 @@ import mobula
 from mobula import _entries, _host, _identity
 from pyfaasm.code import await_call, chain_this, faasm_func, faasm_main  # noqa: F401 - theirs, too
 
-#: Set under an ordinary Python (and in the sandbox by `set_local_chaining`): chained functions have to
-#: be registered, and are in this process.
+#: Set under an ordinary Python (and in the sandbox by `set_local_chaining`): chained functions have
+#: to be registered, and are in this process.
 PYTHON_LOCAL_CHAINING = not _host.in_sandbox() or bool(os.environ.get("PYTHON_LOCAL_CHAINING"))
 #: Set by `set_local_input_output`: output is kept for `get_output`.
 PYTHON_LOCAL_OUTPUT = bool(os.environ.get("PYTHON_LOCAL_OUTPUT"))

@@ -5,7 +5,8 @@ As a program it runs a function's file as the runtime does, in this Python:
     python3 tests/fake_host.py app.py
 
 The library finds a module `_host` and takes itself to be in the sandbox; the runtime's first code
-(`_mobula_boot.py`) loads the file and runs its calls. Calls run where they are chained, in one memory.
+(`_mobula_boot.py`) loads the file and runs its calls. Calls run where they are chained, in one
+memory.
 """
 
 import ctypes
@@ -105,7 +106,8 @@ class Guest:
         self.door.host._root.is_proto = True
         self.namespace["_mobula_boot_prepare"](*self._arguments)
         self.door.host._root.is_proto = False
-        self._in_program = lambda program=_entries.current(): _entries.belongs_to(program)
+        program = _entries.current()
+        self._in_program = lambda: _entries.belongs_to(program)
 
     def run(self, index):
         """A call, as the local host runs one: the entry's return code."""

@@ -16,7 +16,8 @@ class Requests(unittest.TestCase):
             + struct.pack("<Bq", 1, 0)
             + struct.pack("<Bq", 1, 8)
             + struct.pack("<Bq", 0, 8)
-            + b"key\0\0\0\0\0" + b"12345678"
+            + b"key\0\0\0\0\0"
+            + b"12345678"
         )
         self.assertEqual(packed, expected)
 

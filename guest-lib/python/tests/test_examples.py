@@ -1,5 +1,5 @@
-"""Every example prints what its head says: as `python3 x.py`, by `python3 -m mobula`, and through the
-door with the runtime's first code. Those in `bad/` that are about the sandbox need the real one.
+"""Every example prints what its head says: as `python3 x.py`, by `python3 -m mobula`, and through
+the door with the runtime's first code. Some in `bad/` are about the sandbox, and need the real one.
 """
 
 import os
@@ -47,7 +47,12 @@ class Examples(unittest.TestCase):
         done = subprocess.run(
             [sys.executable, *command, path.name],
             cwd=path.parent,
-            env={**os.environ, **settings, "PYTHONPATH": str(PYTHON), "PYTHONDONTWRITEBYTECODE": "1"},
+            env={
+                **os.environ,
+                **settings,
+                "PYTHONPATH": str(PYTHON),
+                "PYTHONDONTWRITEBYTECODE": "1",
+            },
             capture_output=True,
             text=True,
             timeout=120,

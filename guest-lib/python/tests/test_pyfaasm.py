@@ -8,10 +8,10 @@ from tests.test_calls import host
 
 NAMES_OF_2019 = """
     getInput setOutput getOutput setInput getFunctionIdx setFunctionIdx registerFunction
-    clearRegisteredFunctions chainThisWithInput awaitCall getCallStatus getState getStateOffset setState
-    setStateOffset pushState pushStatePartial pullState setLocalChaining setLocalInputOutput
-    checkPythonBindings PYTHON_LOCAL_CHAINING PYTHON_LOCAL_OUTPUT PYTHON_LOCAL_INPUT_OUTPUT
-    IS_NATIVE_PYTHON
+    clearRegisteredFunctions chainThisWithInput awaitCall getCallStatus getState getStateOffset
+    setState setStateOffset pushState pushStatePartial pullState setLocalChaining
+    setLocalInputOutput checkPythonBindings PYTHON_LOCAL_CHAINING PYTHON_LOCAL_OUTPUT
+    PYTHON_LOCAL_INPUT_OUTPUT IS_NATIVE_PYTHON
 """
 NAMES_OF_2020 = """
     get_input set_output get_output get_function_idx register_function clear_registered_functions
@@ -38,8 +38,9 @@ class Names(unittest.TestCase):
 class State(unittest.TestCase):
     def test_whole_and_part(self):
         for get, get_part, set, set_part, size in [
-            (core.getState, core.getStateOffset, core.setState, core.setStateOffset, core.getStateSize),
-            (core.get_state, core.get_state_offset, core.set_state, core.set_state_offset,
+            (core.getState, core.getStateOffset, core.setState, core.setStateOffset,
+            core.getStateSize), (core.get_state, core.get_state_offset, core.set_state,
+            core.set_state_offset,
              core.get_state_size),
             (core.read_state, core.read_state_offset, core.write_state, core.write_state_offset,
              core.read_state_size),
@@ -80,7 +81,9 @@ class Chaining(unittest.TestCase):
 
             @code.faasm_main
             def main():
-                return code.await_call(code.chain_this(1, b"in")) + code.await_call(code.chain_this(2))
+                return code.await_call(code.chain_this(1, b"in")) + code.await_call(
+                    code.chain_this(2)
+                )
 
             self.assertEqual(main(), 7)
             self.assertEqual(seen, [(1, b"in")])
@@ -118,7 +121,11 @@ class Local(unittest.TestCase):
             self.assertEqual(core.read_input(2), b"of")
             core.write_output("text")
             self.assertEqual(here._root.output, b"text")
-            for refused in (core.get_output, lambda: core.set_input(b""), lambda: core.setFunctionIdx(1)):
+            for refused in (
+                core.get_output,
+                lambda: core.set_input(b""),
+                lambda: core.setFunctionIdx(1),
+            ):
                 with self.assertRaises(RuntimeError):
                     refused()
             core.setLocalInputOutput(True)

@@ -23,7 +23,9 @@ class Windows(unittest.TestCase):
     def test_the_bytes_themselves(self):
         with host():
             window = mobula.window("k", (3, 4), np.float64)
-            self.assertEqual((window.shape, window.dtype, mobula.state_size("k")), ((3, 4), "f8", 96))
+            self.assertEqual(
+                (window.shape, window.dtype, mobula.state_size("k")), ((3, 4), "f8", 96)
+            )
             window[1, 2] = 2.5
             self.assertEqual(np.frombuffer(mobula.get_state("k"))[6], 2.5)
             mobula.set_state("k", np.full(12, 3.0))
@@ -105,8 +107,8 @@ class Flags(unittest.TestCase):
     def flagged(self, here, array):
         """The ranges that flagging an array declares."""
         ranges = []
-        here.faasm_flag_state_offset_dirty = lambda _out, _key, total, offset, length: ranges.append(
-            (offset, length)
+        here.faasm_flag_state_offset_dirty = lambda _out, _key, total, offset, length: (
+            ranges.append((offset, length))
         )
         self.assertEqual(mobula.flag(array), "k")
         return ranges

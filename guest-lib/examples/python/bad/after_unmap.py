@@ -1,5 +1,5 @@
-# An array that is used after its window was given back: it never shows or changes the value again, and
-# nothing outside this call is harmed. (Under an ordinary Python the array keeps its memory.)
+# An array that is used after its window was given back: it never shows or changes the value again,
+# and nothing outside this call is harmed. (Under an ordinary Python the array keeps its memory.)
 #
 # run: mobula run after_unmap.py
 # expect: before: 1.0

@@ -1,5 +1,5 @@
-# An exception in a chained call: its traceback is printed, the parent gets it as a CallError and goes on
-# with the other call's result. An exception that main does not catch is exit code 1.
+# An exception in a chained call: its traceback is printed, the parent gets it as a CallError and
+# goes on with the other call's result. An exception that main does not catch is exit code 1.
 #
 # run: mobula run exception.py
 # expect: good: 2.5

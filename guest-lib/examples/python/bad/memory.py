@@ -1,4 +1,4 @@
-# A chained call that takes more memory than it may have: a MemoryError there, and its parent goes on.
+# A chained call that takes more memory than it may have: it gets a MemoryError, its parent goes on.
 #
 # run: mobula run memory.py --max-memory 256M
 # expect: hoard: MemoryError

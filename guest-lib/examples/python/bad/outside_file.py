@@ -1,5 +1,5 @@
-# Files outside the directories that the run was given are not there; what Python brings along cannot be
-# written.
+# Files outside the directories that the run was given are not there; what Python brings along
+# cannot be written.
 #
 # run: mobula run outside_file.py
 # expect: /etc/passwd: refused
@@ -11,6 +11,7 @@
 # exit: 0
 import mobula
 
+LIBRARY = "/usr/local/lib/python315.zip"
 OUTSIDE = ["/etc/passwd", "/proc/self/environ", "../../etc/passwd", "/tmp/../etc/passwd"]
 
 
@@ -26,5 +27,5 @@ def attempt(path, mode="r"):
 def main():
     for path in OUTSIDE:
         print(f"{path}: {attempt(path)}")
-    print("/usr/local/lib/python315.zip for writing:", attempt("/usr/local/lib/python315.zip", "r+b"))
+    print(f"{LIBRARY} for writing: {attempt(LIBRARY, 'r+b')}")
     print("a file in /tmp:", attempt("/tmp/of-this-call", "w"))
