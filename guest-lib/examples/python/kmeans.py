@@ -36,7 +36,8 @@ def generated():
 
 def flights(path):
     """The 15 numbers of each flight; the first one of a row is the constant 1."""
-    return np.fromfile(path, ROW, offset=HEADER)["numbers"][:, 1:]
+    with open(path, "rb") as file:
+        return np.frombuffer(file.read(), ROW, offset=HEADER)["numbers"][:, 1:]
 
 
 def nearest_centres(points, centres):

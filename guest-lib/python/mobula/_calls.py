@@ -24,6 +24,8 @@ from mobula._errors import CallError, Error
 OBJECTS = 1_000_000
 NAMED = 2_000_000
 FORM_BYTES, FORM_OBJECTS = 0, 1
+#: What a call gives: its output, an object pickled into it, or (a loop) nothing.
+BYTES, OBJECT, NOTHING = "bytes", "object", "nothing"
 _NAMED_HEAD = struct.Struct("<BH")
 _ID = struct.Struct("<I")
 _RANGE = struct.Struct("<qq")
@@ -37,14 +39,14 @@ class Call:
     it. A call that nobody waits for still runs.
     """
 
-    __slots__ = ("id", "_what", "_returns_object", "_code", "_output")
+    __slots__ = ("id", "_what", "_gives", "_code", "_output")
 
-    def __init__(self, id, what, returns_object=False):
+    def __init__(self, id, what, gives=BYTES):
         self.id = id
         self._what = what
-        self._returns_object = returns_object
+        self._gives = gives
         self._code = None
-        self._output = None
+        self._output = b""
 
     def __repr__(self):
         state = "not awaited" if self._code is None else f"returned {self._code}"
@@ -54,21 +56,27 @@ class Call:
     def code(self):
         """What the entry returned, waiting for it: 0 is success, below 0: it did not return."""
         if self._code is None:
-            result, size = _host.request(
-                "__mobula_await_output_size", self.id, _host.buffer(_ID.size), out=_ID.size
-            )
-            size = _ID.unpack(size)[0]
-            self._output = b""
-            if size > 0:
-                self._output = _host.request(
-                    "__mobula_take_output", self.id, _host.buffer(size), size, out=size
-                )[1]
+            if self._gives == NOTHING:
+                result = _host.request("__faasm_await_call", self.id)[0]
+            else:
+                result = self._await_output()
             self._code = _host.return_code(result)
         return self._code
 
+    def _await_output(self):
+        result, size = _host.request(
+            "__mobula_await_output_size", self.id, _host.buffer(_ID.size), out=_ID.size
+        )
+        size = _ID.unpack(size)[0]
+        # Also an empty one is taken: only then the host forgets the call.
+        self._output = _host.request(
+            "__mobula_take_output", self.id, _host.buffer(size), size, out=size
+        )[1]
+        return result
+
     @property
     def output(self):
-        """The call's output as bytes, waiting for it; also of a call that failed."""
+        """The call's output as bytes, waiting for it; also of a call that failed. Loops have none."""
         self.code  # noqa: B018 - waits
         return self._output
 
@@ -79,9 +87,9 @@ class Call:
         """
         code = self.code
         if code != 0:
-            reason = self._output.decode("utf-8", "replace") if self._returns_object else ""
+            reason = self._output.decode("utf-8", "replace") if self._gives == OBJECT else ""
             raise CallError(self._what, code, reason)
-        if not self._returns_object:
+        if self._gives != OBJECT:
             return self._output
         return pickle.loads(self._output) if self._output else None
 
@@ -141,7 +149,7 @@ def chain_range(entry, lo, hi, grain=1, input=b""):
 
     The entry takes its sub-range from `get_range`; all get the same input, none has an output.
     """
-    return _chain_bytes(entry, input, _over(lo, hi, grain))
+    return _chain_bytes(entry, input, _over(lo, hi, grain), NOTHING)
 
 
 def get_range():
@@ -161,7 +169,7 @@ def parallel_for(func, n, grain=1, *args):
     `CallError` when one failed.
     """
     lo, hi = (0, n) if not isinstance(n, tuple) else n
-    _chain_objects(func, args, None, _over(lo, hi, grain)).wait()
+    _chain_objects(func, args, None, _over(lo, hi, grain), NOTHING).wait()
 
 
 def await_any(calls):
@@ -195,16 +203,16 @@ def split_named(input):
     return form, module, name, input[end:]
 
 
-def _chain_bytes(entry, input, start):
+def _chain_bytes(entry, input, start, gives=BYTES):
     data = _host.data_bytes(input, "input")
     index = _index_of(entry)
     if index is None:
         index, data = NAMED, _named(entry, FORM_BYTES, data)
     what = f"entry {entry}" if isinstance(entry, int) else entry.__name__
-    return Call(_host.call_id(start(index, data)), what)
+    return Call(_host.call_id(start(index, data)), what, gives)
 
 
-def _chain_objects(function, args, kwargs, start=None):
+def _chain_objects(function, args, kwargs, start=None, gives=OBJECT):
     index = _index_of(function)
     data = pickled((args, kwargs))
     if index is None:
@@ -212,7 +220,7 @@ def _chain_objects(function, args, kwargs, start=None):
     else:
         index += OBJECTS
     result = (start or _this)(index, data)
-    return Call(_host.call_id(result), function.__name__, returns_object=True)
+    return Call(_host.call_id(result), function.__name__, gives)
 
 
 def _index_of(entry):

@@ -63,7 +63,8 @@ class _Task:
         self.children = {}
         self.kept = {}
         self.locks = []
-        self.subtasks = ()
+        #: The parts of a parallel loop; None: this is no loop.
+        self.subtasks = None
 
     def ancestors(self):
         task = self.parent
@@ -206,11 +207,13 @@ class LocalHost:
         return self._await(id).code
 
     def faasm_await_call_output(self, out, id, target, length):
+        self._refuse_loop(id)
         task = self._await(id)
         _fill(out, target, task.output, length)
         return task.code
 
     def mobula_await_output_size(self, out, id, size):
+        self._refuse_loop(id)
         task = self._await(id)
         self._task().kept[id] = task.output
         _fill(out, size, _ID.pack(len(task.output)), _ID.size)
@@ -340,6 +343,11 @@ class LocalHost:
             caller.awaits = None
         del caller.children[id]
         return task
+
+    def _refuse_loop(self, id):
+        task = self._task().children.get(id)
+        if task is not None and task.subtasks is not None:
+            raise Error(f"await: call {id} is a parallel loop, which has no output")
 
     def _load(self, name):
         """The program of a chained name; None, with a line on stderr, when there is none."""

@@ -33,7 +33,8 @@ def get_state(key, length=None, offset=None, total=None):
         if length <= 0:
             return b""
         buffer = _host.buffer(length)
-        return _host.request("__faasm_read_state", name, buffer, length, out=length)[1]
+        got, data = _host.request("__faasm_read_state", name, buffer, length, out=length)
+        return data[:got].ljust(length, b"\0")
     if total is None:
         total = state_size(key) or offset + (length or 0)
     if length is None:
@@ -133,7 +134,7 @@ def pull(what, length=None):
     _host.request("__faasm_pull_state", _host.key_bytes(what), length)
 
 
-def merge_state(key, data, operation="sum", offset=0, total=None, type=None):
+def merge_state(key, data, operation="sum", offset=0, total=None, type=None, push=True):
     """Combines elements of a private array with those of a value, each atomically.
 
     data       a numpy array, or anything bytes-like together with `type`
@@ -141,6 +142,7 @@ def merge_state(key, data, operation="sum", offset=0, total=None, type=None):
     offset     of the first element in the value, in bytes
     total      length of the whole value; may be left out when the value is there
     type       int32, int64, float32 or float64; of numpy arrays it is known
+    push       combine this host's copy with home at once; else at a later `push(key, merge=...)`
 
     Reductions from any number of calls at once, without locks. Raises `Error` for another type, or
     when the elements do not lie within the value.
@@ -165,6 +167,8 @@ def merge_state(key, data, operation="sum", offset=0, total=None, type=None):
         element,
         _operation(operation),
     )
+    if push:
+        _host.request("__mobula_push_merge", name, element, _operation(operation))
 
 
 def _type(name):

@@ -257,6 +257,10 @@ class Chaining(unittest.TestCase):
             _counted.clear()
             self.assertEqual(mobula.chain_range(2, 5, 25, 4, b"in").code, 0)
             self.assertEqual(_counted, set(range(5, 25)))
+            call = mobula.chain_range(2, 0, 3)
+            self.assertEqual((call.wait(), call.output), (b"", b""))
+            with self.assertRaisesRegex(mobula.Error, "parallel loop, which has no output"):
+                mobula.Call(mobula.chain_range(2, 0, 3).id, "loop").wait()
 
     def test_placed(self):
         with host():
