@@ -59,5 +59,7 @@ pub const TICK: Duration = Duration::from_millis(5);
 /// Default stack of a guest fibre, in bytes (host frames and compiled code; the guest's own stack
 /// lies in its memory).
 pub const FIBRE_STACK_BYTES: usize = 1 << 20;
+/// Stacks of fibres that are kept for the next ones.
+pub const IDLE_STACKS: usize = 64;
 /// Part of the fibre stack that guest code may use.
 pub const WASM_STACK_BYTES: usize = 512 << 10;

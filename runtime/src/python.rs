@@ -183,6 +183,12 @@ impl<'a> Request<'a> {
 async fn answer(caller: &mut Caller<'_, Host>, ptr: u32, len: u32) -> Result<(u32, u32)> {
     let bytes = memory(caller.data())?.read(ptr, len as usize)?;
     let Some(request) = Request::read(&bytes) else { bail!("_host.call: no such request") };
+    // The last one of a call. Nothing is left to say, and an empty answer has no memory.
+    if request.name == "exit" {
+        let [(0, code)] = request.args[..] else { bail!("exit has one argument") };
+        caller.data_mut().call.code = Some(i32::try_from(code).unwrap_or(1));
+        return Ok((0, 0));
+    }
     const HEAD: u32 = 9;
     let Some(room) = request.output.checked_add(HEAD) else { bail!("_host.call: too long") };
     let at = allocate(caller, room).await?;
@@ -228,11 +234,6 @@ async fn run(
     };
     let args = request.args.iter().map(|&(kind, value)| place(kind, value));
     let Some(args) = args.collect::<Option<Vec<i64>>>() else { bail!("an argument of no kind") };
-    if request.name == "exit" {
-        let [code] = args[..] else { bail!("exit has one argument") };
-        caller.data_mut().call.code = Some(i32::try_from(code).unwrap_or(1));
-        return Ok(0);
-    }
     let func = function(caller, request.name)?;
     let ty = func.ty(&*caller);
     if ty.params().len() != args.len() || args.len() > ARGUMENTS {
