@@ -76,7 +76,7 @@ class Call:
 
     @property
     def output(self):
-        """The call's output as bytes, waiting for it; also of a call that failed. Loops have none."""
+        """The call's output as bytes, waiting for it; also of one that failed. Loops have none."""
         self.code  # noqa: B018 - waits
         return self._output
 

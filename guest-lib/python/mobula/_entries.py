@@ -292,10 +292,10 @@ def run():
     main's code. Belongs below everything else, under `if __name__ == "__main__":`, which the
     sandbox skips.
     """
-    from mobula import _local
-
     if _host.in_sandbox():
         raise Error("run: for an ordinary Python; here the runtime calls main")
+    from mobula import _local
+
     program = current()
     program.adopt_main_module()
     sys.exit(_local.host().run_main(program))

@@ -26,3 +26,7 @@ class CallError(Error):
             reason = _REASONS.get(code, f"returned {code}")
         super().__init__(f"{what}: {reason}")
         self.code = code
+
+
+# As programs know them, and tracebacks should show them.
+Error.__module__ = CallError.__module__ = "mobula"

@@ -12,8 +12,8 @@ arguments; a name that is chained is a Python file beside the main one.
     MOBULA_CONF                         flags: `A=1,B=0`
     MOBULA_NATIVE_PATH                  directories of chained files, separated by `os.pathsep`
 
-Who holds what: `LocalHost._changed` is the one lock for the queue of calls, their ends and the
-locks of values; `_merging` makes merges atomic. User code never runs under either.
+Who holds what: `_changed` is the one lock for the queue of calls, their ends and the locks of
+values; `_merging` makes merges atomic. User code never runs under either.
 """
 
 import atexit
@@ -24,25 +24,12 @@ import sys
 import threading
 
 from mobula import _entries
-from mobula._errors import REFUSED, TRAPPED, Error
-from mobula._host import Out
+from mobula._errors import TRAPPED, Error
+from mobula._local_state import LocalState, Value, argument_data, argument_key, fill
 
 _MAX_THREADS = 16
 _ID = struct.Struct("<I")
 _RANGE = struct.Struct("<qq")
-_NUMBERS = ("i", "q", "f", "d")
-_WRAP = {"i": 1 << 32, "q": 1 << 64}
-
-
-class _Value:
-    """One value of state, its appended records and its locks."""
-
-    def __init__(self, data):
-        self.data = bytearray(data)
-        self.records = []
-        self.readers = []
-        self.writer = None
-        self.global_holder = None
 
 
 class _Task:
@@ -77,17 +64,15 @@ class _Running(threading.local):
     task = None
 
 
-class LocalHost:
+class LocalHost(LocalState):
     """Answers requests as the runtime does; one for the process."""
 
     def __init__(self, environment=None):
         env = os.environ if environment is None else environment
+        super().__init__()
         self._env = env
         cpus = os.cpu_count() or 1
         self._threads = int(env.get("MOBULA_THREADS") or min(max(cpus, 2), _MAX_THREADS))
-        self._changed = threading.Condition()
-        self._merging = threading.Lock()
-        self._values = {}
         self._queue = collections.deque()
         self._workers = 0
         self._unfinished = 0
@@ -99,7 +84,7 @@ class LocalHost:
         self._root.started = True
         for key, path in _state_files(env.get("MOBULA_STATE", "")):
             with open(path, "rb") as file:
-                self._values[key] = _Value(file.read())
+                self._values[key] = Value(file.read())
 
     # ------------------------------------------------------------ the program
 
@@ -150,39 +135,34 @@ class LocalHost:
         out = bytearray(out_len)
         return handler(out, *arguments) or 0, bytes(out)
 
-    def map(self, key, total, offset, length):
-        """The buffer of a part of a value, for a window."""
-        value = self._part("window", key, total, offset, length)
-        return memoryview(value.data)[offset : offset + length]
-
     def faasm_read_input(self, out, target, length):
         task = self._task()
-        return _fill(out, target, task.input, length) if length else len(task.input)
+        return fill(out, target, task.input, length) if length else len(task.input)
 
     def faasm_write_output(self, _out, data, length):
-        self._task().output = _data(data, length)
+        self._task().output = argument_data(data, length)
 
     def faasm_get_idx(self, _out):
         return self._task().index
 
     def faasm_get_conf_flag(self, _out, key):
         fixed = {"ALWAYS_ON": "1", "ALWAYS_OFF": "0"}
-        return int({**self._flags, **fixed}.get(_key(key)) == "1")
+        return int({**self._flags, **fixed}.get(argument_key(key)) == "1")
 
     # ------------------------------------------------------------ chaining
 
     def faasm_chain_this(self, _out, index, data, length):
-        return self._chain(self._program(), index, _data(data, length))
+        return self._chain(self._program(), index, argument_data(data, length))
 
     def mobula_chain_at(self, _out, key, offset, index, data, length):
-        _key(key)
+        argument_key(key)
         if offset < 0:
-            raise Error(f"chain_at {_key(key)!r}: offset {offset}")
-        return self._chain(self._program(), index, _data(data, length))
+            raise Error(f"chain_at {argument_key(key)!r}: offset {offset}")
+        return self._chain(self._program(), index, argument_data(data, length))
 
     def faasm_chain_function(self, _out, name, data, length):
-        program = self._load(_key(name))
-        return self._chain(program, 0, _data(data, length))
+        program = self._load(argument_key(name))
+        return self._chain(program, 0, argument_data(data, length))
 
     def mobula_chain_range(self, _out, index, lo, hi, grain, data, length):
         if hi < lo or grain < 1:
@@ -195,12 +175,12 @@ class LocalHost:
             end = at + each + (i < longer)
             parts.append((at, end))
             at = end
-        return self._chain(self._program(), index, _data(data, length), parts)
+        return self._chain(self._program(), index, argument_data(data, length), parts)
 
     def mobula_get_range(self, out, lo, hi):
         part = self._task().part
         for target, end in zip((lo, hi), part or (0, 0)):
-            _fill(out, target, end.to_bytes(8, "little", signed=True), 8)
+            fill(out, target, end.to_bytes(8, "little", signed=True), 8)
         return int(part is not None)
 
     def faasm_await_call(self, _out, id):
@@ -209,21 +189,21 @@ class LocalHost:
     def faasm_await_call_output(self, out, id, target, length):
         self._refuse_loop(id)
         task = self._await(id)
-        _fill(out, target, task.output, length)
+        fill(out, target, task.output, length)
         return task.code
 
     def mobula_await_output_size(self, out, id, size):
         self._refuse_loop(id)
         task = self._await(id)
         self._task().kept[id] = task.output
-        _fill(out, size, _ID.pack(len(task.output)), _ID.size)
+        fill(out, size, _ID.pack(len(task.output)), _ID.size)
         return task.code
 
     def mobula_take_output(self, out, id, target, length):
         output = self._task().kept.pop(id, None)
         if output is None:
             raise Error(f"take_output: no output of call {id} is kept")
-        return _fill(out, target, output, length) if length else 0
+        return fill(out, target, output, length) if length else 0
 
     def mobula_await_any(self, _out, ids, count):
         mine = self._task().children
@@ -302,7 +282,7 @@ class LocalHost:
         before, self._running.task = self._running.task, task
         try:
             with _entries.belongs_to(task.program):
-                code = task.program.run(task.index) if task.program else REFUSED
+                code = task.program.run(task.index)
         except BaseException as failure:
             # The program handles what a call raises; this is a KeyboardInterrupt.
             code = TRAPPED
@@ -350,13 +330,12 @@ class LocalHost:
             raise Error(f"await: call {id} is a parallel loop, which has no output")
 
     def _load(self, name):
-        """The program of a chained name; None, with a line on stderr, when there is none."""
+        """The program of a chained name. Raises `Error` when there is none."""
         with self._changed:
             if name in self._programs:
                 return self._programs[name]
         places = [os.path.dirname(os.path.abspath(sys.argv[0] or "."))]
         places += filter(None, self._env.get("MOBULA_NATIVE_PATH", "").split(os.pathsep))
-        program = None
         for place in places:
             path = os.path.join(place, f"{name}.py")
             if os.path.isfile(path):
@@ -366,197 +345,9 @@ class LocalHost:
                     program.run_protos()
                 break
         else:
-            print(f"chain: no {name}.py in {os.pathsep.join(places)}", file=sys.stderr)
+            raise Error(f"chain_function: no {name}.py in {os.pathsep.join(places)}")
         with self._changed:
             return self._programs.setdefault(name, program)
-
-    # ------------------------------------------------------------ state
-
-    def faasm_read_state(self, out, key, target, length):
-        value = self._values.get(_key(key))
-        if value is None:
-            return 0
-        return _fill(out, target, value.data, length) if length else len(value.data)
-
-    def faasm_write_state(self, _out, key, data, length):
-        data, name = _data(data, length), _key(key)
-        value = self._values.setdefault(name, _Value(b""))
-        if len(value.data) == length:
-            value.data[:] = data
-            return
-        try:
-            value.data[:] = data
-        except BufferError:
-            raise Error(
-                f"write_state {name!r}: has {len(value.data)} bytes and a window, not {length}"
-            ) from None
-
-    def faasm_read_state_offset(self, out, key, total, offset, target, length):
-        value = self._part("read_state_offset", key, total, offset, length)
-        _fill(out, target, memoryview(value.data)[offset:], length)
-
-    def faasm_write_state_offset(self, _out, key, total, offset, data, length):
-        value = self._part("write_state_offset", key, total, offset, length)
-        value.data[offset : offset + length] = _data(data, length)
-
-    def faasm_flag_state_dirty(self, _out, key, total):
-        self._part("flag_state_dirty", key, total, 0, total)
-
-    def faasm_flag_state_offset_dirty(self, _out, key, total, offset, length):
-        self._part("flag_state_offset_dirty", key, total, offset, length)
-
-    def faasm_push_state(self, _out, key):
-        _key(key)
-
-    faasm_push_state_partial = faasm_push_state
-
-    def faasm_push_state_partial_mask(self, _out, key, mask):
-        value, mask_value = (self._values.get(_key(k)) for k in (key, mask))
-        sizes = [len(v.data) if v else 0 for v in (value, mask_value)]
-        if sizes[0] != sizes[1]:
-            raise Error(
-                f"push_state_partial_mask {_key(key)!r}: {sizes[0]} bytes,"
-                f" the mask {_key(mask)!r} has {sizes[1]}"
-            )
-        if mask_value:
-            mask_value.data[:] = bytes(sizes[1])
-
-    def mobula_push_merge(self, _out, key, type, operation):
-        _key(key)
-        _check_merge("push_merge", type, operation)
-
-    def mobula_merge_state(self, _out, key, total, offset, data, length, type, operation):
-        _check_merge("merge_state", type, operation)
-        letter = _NUMBERS[type]
-        size = struct.calcsize(f"={letter}")
-        if length % size or offset % size:
-            raise Error(
-                f"merge_state {_key(key)!r}: {length} bytes at {offset}, elements of {size}"
-            )
-        value = self._part("merge_state", key, total, offset, length)
-        count = length // size
-        with self._merging:
-            new = struct.unpack(f"<{count}{letter}", _data(data, length))
-            old = struct.unpack_from(f"<{count}{letter}", value.data, offset)
-            merged = [_merge(a, b, letter, operation) for a, b in zip(old, new)]
-            struct.pack_into(f"<{count}{letter}", value.data, offset, *merged)
-
-    def mobula_state_create(self, _out, key, length):
-        self._part("state_create", key, length, 0, length)
-
-    def mobula_state_delete(self, _out, key):
-        value = self._values.get(_key(key))
-        if value is None:
-            return
-        try:
-            value.data.clear()
-        except BufferError:
-            raise Error(f"state_delete {_key(key)!r}: a window is open on it") from None
-        del self._values[_key(key)]
-
-    def faasm_pull_state(self, _out, key, length):
-        self._part("pull_state", key, length, 0, length)
-
-    def faasm_append_state(self, _out, key, data, length):
-        with self._changed:
-            self._values.setdefault(_key(key), _Value(b"")).records.append(_data(data, length))
-
-    def faasm_read_appended_state(self, out, key, target, length, count):
-        value = self._values.get(_key(key))
-        records = value.records if value else []
-        if count > len(records):
-            raise Error(f"read_appended_state {_key(key)!r}: {count} of {len(records)} records")
-        _fill(out, target, b"".join(records[:count]), length)
-
-    def faasm_clear_appended_state(self, _out, key):
-        value = self._values.get(_key(key))
-        if value:
-            value.records.clear()
-
-    def _part(self, what, key, total, offset, length):
-        """The value, made if it is not there, whose bytes offset..offset + length are asked for."""
-        name = _key(key)
-        if total < 0 or offset < 0 or length < 0 or offset + length > total:
-            raise Error(f"{what} {name!r}: {length} bytes at {offset} of {total}")
-        with self._changed:
-            value = self._values.get(name)
-            if value is None:
-                value = self._values[name] = _Value(bytes(total))
-            if not value.data and not value.records:
-                value.data.extend(bytes(total))
-        if len(value.data) != total:
-            raise Error(f"{what} {name!r}: has {len(value.data)} bytes, not {total}")
-        return value
-
-    # ------------------------------------------------------------ locks
-
-    def faasm_lock_state_read(self, _out, key):
-        self._lock("read", key, lambda v: v.writer, lambda v, task: v.readers.append(task))
-
-    def faasm_lock_state_write(self, _out, key):
-        def take(value, task):
-            value.writer = task
-
-        self._lock("write", key, lambda v: v.writer or next(iter(v.readers), None), take)
-
-    def faasm_lock_state_global(self, _out, key):
-        def take(value, task):
-            value.global_holder = task
-
-        self._lock("global", key, lambda v: v.global_holder, take)
-
-    def faasm_unlock_state_read(self, _out, key):
-        self._unlock("read", key)
-
-    def faasm_unlock_state_write(self, _out, key):
-        self._unlock("write", key)
-
-    def faasm_unlock_state_global(self, _out, key):
-        self._unlock("global", key)
-
-    def _lock(self, kind, key, holder, take):
-        task, name = self._task(), _key(key)
-        if task.is_proto:
-            raise Error(f"lock_state_{kind} {name!r}: a proto-function cannot lock")
-        with self._changed:
-            value = self._values.setdefault(name, _Value(b""))
-            while holder(value) is not None:
-                self._refuse_endless_wait(kind, name, task, holder(value))
-                self._changed.wait()
-            take(value, task)
-            task.locks.append((kind, value))
-
-    def _refuse_endless_wait(self, kind, name, task, holder):
-        """Raises when the holder waits for this call, or this thread is the only one."""
-        if holder is task:
-            raise Error(f"lock_state_{kind} {name!r}: this call holds it")
-        if holder in task.ancestors() and (holder.awaits is not None or self._threads == 1):
-            raise Error(f"lock_state_{kind} {name!r}: held by a call that waits for this one")
-
-    def _unlock(self, kind, key):
-        task, value = self._task(), self._values.get(_key(key))
-        with self._changed:
-            if (kind, value) not in task.locks:
-                raise Error(f"unlock_state_{kind} {_key(key)!r}: this call does not hold it")
-            task.locks.remove((kind, value))
-            _free(kind, value, task)
-            self._changed.notify_all()
-
-    def _release_locks(self, task):
-        with self._changed:
-            for kind, value in task.locks:
-                _free(kind, value, task)
-            task.locks.clear()
-            self._changed.notify_all()
-
-
-def _free(kind, value, task):
-    if kind == "read":
-        value.readers.remove(task)
-    elif kind == "write":
-        value.writer = None
-    else:
-        value.global_holder = None
 
 
 def _interrupt(failure):
@@ -565,46 +356,6 @@ def _interrupt(failure):
 
     sys.stderr.write(f"{type(failure).__name__} in a call\n")
     _thread.interrupt_main()
-
-
-# ---------------------------------------------------------------- arguments
-
-
-def _key(pointer):
-    return bytes(pointer[:256]).split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
-
-
-def _data(pointer, length):
-    return bytes(pointer[:length]) if length else b""
-
-
-def _fill(out, target, data, length):
-    """Copies at most `length` bytes to an output pointer; how many."""
-    count = min(len(data), length)
-    if count <= 0:
-        return 0
-    if not isinstance(target, Out):
-        raise Error(f"a null pointer for {count} bytes of output")
-    if target.offset + count > len(out):
-        raise Error(f"output of {len(out)} bytes: {count} at {target.offset} do not fit")
-    out[target.offset : target.offset + count] = data[:count]
-    return count
-
-
-def _check_merge(what, type, operation):
-    if not 0 <= type < len(_NUMBERS) or not 0 <= operation <= 2:
-        raise Error(f"{what}: type {type}, operation {operation}")
-
-
-def _merge(old, new, letter, operation):
-    if operation == 1:
-        return min(old, new)
-    if operation == 2:
-        return max(old, new)
-    modulus = _WRAP.get(letter)
-    if modulus is None:
-        return old + new
-    return (old + new + modulus // 2) % modulus - modulus // 2
 
 
 # ---------------------------------------------------------------- settings

@@ -20,7 +20,7 @@ EXAMPLES = PYTHON.parent / "examples" / "python"
 FAKE_HOST = str(PYTHON / "tests" / "fake_host.py")
 SANDBOX_ONLY = {"endless_loop", "memory", "outside_file", "after_unmap"}
 SETTINGS = {"--input": "MOBULA_INPUT", "--output": "MOBULA_OUTPUT"}
-UNPREPARED = 100
+UNPREPARED = 101
 
 
 def lines(text, what):

@@ -3,7 +3,7 @@
 # run: mobula run missing_import.py
 # stderr: File "missing_import.py", line 7, in <module>
 # stderr: ModuleNotFoundError: No module named 'no_such_module'
-# exit: 100
+# exit: 101
 import no_such_module
 
 import mobula

@@ -3,7 +3,7 @@
 # run: mobula run syntax_error.py
 # stderr: File "syntax_error.py", line 11
 # stderr: SyntaxError
-# exit: 100
+# exit: 101
 import mobula
 
 @mobula.main
