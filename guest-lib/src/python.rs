@@ -11,7 +11,7 @@ macro_rules! sources {
     };
 }
 
-/// Names and texts of the library's modules.
+/// Names and texts of the library's modules; without what only an ordinary Python needs.
 pub const LIBRARY: &[(&str, &str)] = sources![
     "mobula": "mobula/__init__.py",
     "mobula._calls": "mobula/_calls.py",
@@ -19,7 +19,6 @@ pub const LIBRARY: &[(&str, &str)] = sources![
     "mobula._errors": "mobula/_errors.py",
     "mobula._host": "mobula/_host.py",
     "mobula._identity": "mobula/_identity.py",
-    "mobula._local": "mobula/_local.py",
     "mobula._locks": "mobula/_locks.py",
     "mobula._state": "mobula/_state.py",
     "mobula._windows": "mobula/_windows.py",

@@ -192,6 +192,8 @@ async fn answer(caller: &mut Caller<'_, Host>, ptr: u32, len: u32) -> Result<(u3
     const HEAD: u32 = 9;
     let Some(room) = request.output.checked_add(HEAD) else { bail!("_host.call: too long") };
     let at = allocate(caller, room).await?;
+    // What a function leaves alone reads as zeros.
+    memory(caller.data())?.bytes().fill_zero(at as usize, room as usize)?;
     match run(caller, &request, (ptr, at + HEAD)).await {
         Ok(result) => {
             let mut head = [0; HEAD as usize];
