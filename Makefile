@@ -1,6 +1,6 @@
 # The two commands for a fresh machine: `make demo` and `make test`. Both install what they need.
 
-.PHONY: demo test bench build lint unit loom cluster python help
+.PHONY: demo test bench bench-peers build lint unit loom cluster python help
 SCRIPTS := .ci/setup .ci/run bench/demo guest-lib/python/fetch bench/data/fetch-flights bench/data/prepare-flights \
 	slurm/dev-cluster slurm/test slurm/common.sh $(wildcard slurm/*.sbatch)
 
@@ -48,6 +48,11 @@ loom:
 # Two hosts on this machine with Slurm; says why where that cannot be.
 cluster: build
 	slurm/test
+
+# What the benchmarks of Python run beside.
+bench-peers:
+	python3 -m venv target/peers
+	target/peers/bin/pip install --quiet numpy joblib ray
 
 bench:
 	@.ci/setup

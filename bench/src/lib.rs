@@ -19,6 +19,7 @@ pub mod launch;
 pub mod measure;
 pub mod platform;
 pub mod programs;
+mod python;
 pub mod ranks;
 pub mod reference;
 pub mod suite;

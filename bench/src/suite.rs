@@ -82,6 +82,21 @@ pub const ALL: &[Bench] = &[
         run: platform::store,
     },
     Bench {
+        name: "python-noop",
+        about: "empty isolated calls of Python with numpy, us each (peer: tasks of Ray)",
+        run: crate::python::noop,
+    },
+    Bench {
+        name: "python-window",
+        about: "numpy's sum over a window, GB/s (peer: numpy on its own array)",
+        run: crate::python::window,
+    },
+    Bench {
+        name: "python-kmeans",
+        about: "k-means on the flights, ms a step (peers: joblib, Ray)",
+        run: crate::python::kmeans,
+    },
+    Bench {
         name: "rank-rtt",
         about: "a call to another rank and back, ns (peer: MPI ping-pong)",
         run: ranks::round_trip,
@@ -359,7 +374,7 @@ fn add_epochs(samples: &mut Samples, metric: &str, result: &Path) -> Result<()> 
 }
 
 /// The prepared flights, made if they are not there.
-fn flights(place: &Place) -> Result<PathBuf> {
+pub(crate) fn flights(place: &Place) -> Result<PathBuf> {
     let root = std::env::var_os("MOBULA_DATA").map(PathBuf::from);
     let root = root.unwrap_or_else(|| place.out("../data"));
     let mut prepare = Command::new(place.source("bench/data/prepare-flights"));

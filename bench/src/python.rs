@@ -1,0 +1,139 @@
+//! Python functions beside what people run today. A peer that is not installed is skipped by name; `make
+//! bench-peers` installs them all.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use anyhow::{Result, ensure};
+
+use crate::measure::{Row, Samples, rows};
+use crate::programs::{Place, on_one_cpu, output};
+use crate::suite::{Setting, flights};
+
+/// A Python that has these modules: `MOBULA_PEERS`, or the one that `make bench-peers` makes.
+fn python(place: &Place, modules: &str) -> Option<PathBuf> {
+    let named = std::env::var_os("MOBULA_PEERS").map(PathBuf::from);
+    let python = named.unwrap_or_else(|| place.out("../peers")).join("bin/python3");
+    let mut probe = Command::new(&python);
+    probe.args(["-c", &format!("import {modules}")]).stdout(Stdio::null()).stderr(Stdio::null());
+    if probe.status().is_ok_and(|status| status.success()) {
+        return Some(python);
+    }
+    eprintln!("  skipped: peer with Python's {modules}; make bench-peers installs it");
+    None
+}
+
+/// Whether Python functions run here; says so, if they do not.
+fn runs(s: &Setting, guest: &str) -> Result<bool> {
+    let mut compile = s.place.binary("mobula");
+    let done = compile.arg("compile").arg(s.place.source(guest)).output()?;
+    let said = String::from_utf8_lossy(&done.stderr);
+    let missing = said.contains("guest-lib/python/fetch");
+    ensure!(done.status.success() || missing, "{guest}: {said}");
+    if missing {
+        eprintln!("  skipped: there is no Python interpreter; make python gets it");
+    }
+    Ok(!missing)
+}
+
+/// Runs a peer of `bench/peers/python`, with one thread of its libraries for each process.
+fn peer(s: &Setting, python: &Option<PathBuf>, file: &str, args: &[&str]) -> Result<String> {
+    let Some(python) = python else { return Ok(String::new()) };
+    let mut command = Command::new(python);
+    command.arg(s.place.source(&format!("bench/peers/python/{file}"))).args(args);
+    command.env("OPENBLAS_NUM_THREADS", "1").env("OMP_NUM_THREADS", "1");
+    output(&mut command)
+}
+
+/// Empty calls of Python, each isolated and with numpy; beside empty tasks of Ray.
+///
+/// # Errors
+/// When a program fails.
+pub(crate) fn noop(s: &Setting) -> Result<Vec<Row>> {
+    const GUEST: &str = "bench/guests/noop.py";
+    if !runs(s, GUEST)? {
+        return Ok(Vec::new());
+    }
+    let ray = python(&s.place, "ray, numpy");
+    let (mut ours, mut theirs) = (Samples::default(), Samples::default());
+    for _ in 0..s.rounds.min(3) {
+        for (metric, threads) in [("call-1-thread", 1), ("call-all-threads", s.threads)] {
+            let mut command = s.place.run(threads);
+            command.arg(s.place.source(GUEST)).args(["--", "1000", "10"]);
+            ours.add_output(&output(&mut command)?, |_| metric.to_owned());
+            let said = peer(s, &ray, "noop_ray.py", &["1000", "3", &threads.to_string()])?;
+            theirs.add_output(&said, |_| metric.to_owned());
+        }
+    }
+    Ok(rows("python-noop", &ours, ray.as_ref().map(|_| ("ray", &theirs))))
+}
+
+/// The sum of a window by numpy; beside numpy alone.
+///
+/// # Errors
+/// When a program fails.
+pub(crate) fn window(s: &Setting) -> Result<Vec<Row>> {
+    const GUEST: &str = "bench/guests/window.py";
+    if !runs(s, GUEST)? {
+        return Ok(Vec::new());
+    }
+    let numpy = python(&s.place, "numpy");
+    let (mut ours, mut theirs) = (Samples::default(), Samples::default());
+    on_one_cpu(|| {
+        for _ in 0..s.rounds {
+            for mib in ["1", "256"] {
+                let args = [mib, "30"];
+                let label = |metric: &str| format!("{metric}-{mib}-MiB");
+                let mut command = s.place.run(1);
+                command.arg(s.place.source(GUEST)).arg("--").args(args);
+                ours.add_output(&output(&mut command)?, label);
+                theirs.add_output(&peer(s, &numpy, "window_numpy.py", &args)?, label);
+            }
+        }
+        Ok(rows("python-window", &ours, numpy.as_ref().map(|_| ("numpy", &theirs))))
+    })
+}
+
+/// k-means on all flights and on few, where the tasks are small; beside joblib and Ray.
+///
+/// # Errors
+/// When a program fails, or engines find different clusters.
+pub(crate) fn kmeans(s: &Setting) -> Result<Vec<Row>> {
+    const GUEST: &str = "bench/guests/kmeans.py";
+    if !runs(s, GUEST)? {
+        return Ok(Vec::new());
+    }
+    let data = flights(&s.place)?;
+    let file = data.join("train.bin").display().to_string();
+    let threads = s.threads.to_string();
+    let peers =
+        [("joblib", python(&s.place, "joblib, numpy")), ("ray", python(&s.place, "ray, numpy"))];
+    let mut theirs = [Samples::default(), Samples::default()];
+    let mut ours = Samples::default();
+    let check = |said: &str| said.lines().find(|l| l.starts_with("check")).map(str::to_owned);
+    for _ in 0..s.rounds.min(3) {
+        for (points, what) in [("0", "all"), ("16384", "16384")] {
+            let label = |metric: &str| format!("{metric}-{what}-flights");
+            let mut command = s.place.run(s.threads);
+            command.arg(s.place.source(GUEST)).arg("--py-path");
+            command.arg(s.place.source("bench/peers/python"));
+            command.args(["--dir", &format!("{}:/data:ro", data.display())]);
+            let said = output(command.args(["--", "/data/train.bin", points]))?;
+            ours.add_output(&said, label);
+            for ((name, python), samples) in peers.iter().zip(&mut theirs) {
+                let file_of_peer = format!("kmeans_{name}.py");
+                let other = peer(s, python, &file_of_peer, &[&file, points, &threads])?;
+                samples.add_output(&other, label);
+                ensure!(
+                    python.is_none() || check(&other) == check(&said),
+                    "{name} and the guest find different clusters"
+                );
+            }
+        }
+    }
+    let mut all = Vec::new();
+    for ((name, python), samples) in peers.iter().zip(&theirs) {
+        all.extend(rows("python-kmeans", &ours, python.as_ref().map(|_| (*name, samples))));
+    }
+    Ok(all)
+}
