@@ -32,6 +32,39 @@
 //! | `examples/` | programs with their expected output at the top |
 //! | `README.md` | the guest author's page |
 //!
+//! # What does not compile
+//!
+//! Two functions of one index; their names share one, too, in a case in two thousand million:
+//!
+//! ```compile_fail
+//! # extern crate mobula_guest as mobula;
+//! #[mobula::func(3)]
+//! fn one() {}
+//! #[mobula::func(3)]
+//! fn other() {}
+//! # fn main() {}
+//! ```
+//!
+//! A parameter that is borrowed, because the call has a memory of its own:
+//!
+//! ```compile_fail
+//! # extern crate mobula_guest as mobula;
+//! #[mobula::func]
+//! fn length(text: &str) -> usize {
+//!     text.len()
+//! }
+//! # fn main() {}
+//! ```
+//!
+//! A write to a part of a window that is being read:
+//!
+//! ```compile_fail
+//! # extern crate mobula_guest as mobula;
+//! let mut window = mobula::Window::<u32>::open("numbers", 10);
+//! let read = window.shared(0..10);
+//! window.exclusive(3..4)[0] = read[0];
+//! ```
+//!
 //! # What is refused
 //!
 //! A call that asks for something it cannot have ends with a line on stderr: the host traps it, or
@@ -67,7 +100,7 @@ mod state;
 #[cfg(feature = "guest")]
 mod sys;
 #[cfg(feature = "guest")]
-mod window;
+pub mod window;
 #[cfg(feature = "guest")]
 mod wire;
 
