@@ -84,8 +84,9 @@ pub(super) fn conf_flag(key: &CString) -> bool {
         _ => {}
     }
     let list = setting("MOBULA_CONF").unwrap_or_default();
-    let values = list.split(',').filter_map(|item| item.split_once('='));
-    let last = values.filter(|(name, _)| *name == key).last();
+    // The last one counts.
+    let mut values = list.split(',').filter_map(|item| item.split_once('='));
+    let last = values.rfind(|(name, _)| *name == key);
     last.is_some_and(|(_, value)| ["1", "on", "true"].contains(&value))
 }
 

@@ -17,7 +17,6 @@ use std::ffi::OsString;
 use std::process::{Command, ExitStatus};
 
 use super::ToolchainError;
-use road::Road;
 pub use road::find;
 
 /// Runs cargo for guests.
