@@ -1,12 +1,13 @@
 # The two commands for a fresh machine: `make demo` and `make test`. Both install what they need.
 
-.PHONY: demo test bench build lint unit loom cluster help
-SCRIPTS := .ci/setup .ci/run bench/demo bench/data/fetch-flights bench/data/prepare-flights \
+.PHONY: demo test bench build lint unit loom cluster python help
+SCRIPTS := .ci/setup .ci/run bench/demo guest-lib/python/fetch bench/data/fetch-flights bench/data/prepare-flights \
 	slurm/dev-cluster slurm/test slurm/common.sh $(wildcard slurm/*.sbatch)
 
 help:
 	@echo "make demo     set up, build, and run SGD on real flights data"
 	@echo "make test     set up, build, and run every check and test"
+	@echo "make python   get the interpreter of Python functions and compile it (two minutes)"
 	@echo "make cluster  run the job scripts with a real Slurm on two hosts (root)"
 	@echo "make bench    run every benchmark and write bench/record/"
 
@@ -24,9 +25,15 @@ test:
 build:
 	cargo build --release
 
+python:
+	@.ci/setup python
+	cargo build --release
+	target/release/mobula compile guest-lib/examples/python/hello.py
+
 # One profile for everything, so that the compiler of guests is compiled once.
 unit:
 	cargo test --release --workspace
+	cd guest-lib/python && python3 -m unittest discover -q -s tests -t .
 
 lint:
 	cargo fmt --check

@@ -100,25 +100,29 @@ static void bandwidth(long bytes, long repetitions)
     free(memory);
 }
 
-/* A message for each task and one for each result, dealt out in turns; rank 0 works too. */
+/* A message for each task and one for each result, dealt out in turns; rank 0 works too, and lets MPI move
+ * results between its own tasks. */
 static void fan_out(long calls, long steps, long repetitions)
 {
     long* results = malloc(sizeof(long) * (size_t)calls);
-    MPI_Request* pending = malloc(sizeof(MPI_Request) * (size_t)calls);
+    MPI_Request* pending = malloc(2 * sizeof(MPI_Request) * (size_t)calls);
     char* bad = calloc(1, 1);
     for (long r = -repetitions / 4 - 1; r < repetitions; r++) {
         double start = now();
         if (rank == 0) {
-            int waiting = 0;
+            int waiting = 0, flag = 0;
             for (long i = 0; i < calls; i++) {
                 int to = (int)(i % ranks);
                 if (to != 0) {
                     MPI_Irecv(&results[i], 1, MPI_LONG, to, 1, MPI_COMM_WORLD, &pending[waiting++]);
-                    MPI_Send(&steps, 1, MPI_LONG, to, 0, MPI_COMM_WORLD);
+                    MPI_Isend(&steps, 1, MPI_LONG, to, 0, MPI_COMM_WORLD, &pending[waiting++]);
                 }
             }
             for (long i = 0; i < calls; i += ranks) {
                 results[i] = spin(steps) == 0;
+                if (steps > 0 && ranks > 1) {
+                    MPI_Iprobe(MPI_ANY_SOURCE, 1, MPI_COMM_WORLD, &flag, MPI_STATUS_IGNORE);
+                }
             }
             MPI_Waitall(waiting, pending, MPI_STATUSES_IGNORE);
             for (long i = 0; i < calls; i++) {
@@ -128,12 +132,14 @@ static void fan_out(long calls, long steps, long repetitions)
                 sample("call", "us", (now() - start) * 1e6 / (double)calls);
             }
         } else {
+            int waiting = 0;
             for (long i = rank; i < calls; i += ranks) {
                 long work = 0;
                 MPI_Recv(&work, 1, MPI_LONG, 0, 0, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
-                long result = spin(work) == 0;
-                MPI_Send(&result, 1, MPI_LONG, 0, 1, MPI_COMM_WORLD);
+                results[i] = spin(work) == 0;
+                MPI_Isend(&results[i], 1, MPI_LONG, 0, 1, MPI_COMM_WORLD, &pending[waiting++]);
             }
+            MPI_Waitall(waiting, pending, MPI_STATUSES_IGNORE);
         }
     }
     if (*bad) {

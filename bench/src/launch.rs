@@ -98,9 +98,9 @@ impl Launch {
         format!("{metric}{hosts}{srun}")
     }
 
-    /// Starts `ranks` times what is added to the command.
+    /// Starts `ranks` times what is added to the command; they have `cpus` together.
     #[must_use]
-    pub fn ranks(&self, ranks: usize) -> Command {
+    pub fn ranks(&self, ranks: usize, cpus: usize) -> Command {
         let mut command = Command::new("timeout");
         command.args(["-k", "5", LIMIT]);
         if let Some((script, dir)) = &self.cluster {
@@ -114,6 +114,10 @@ impl Launch {
         command.args(["-n", &ranks.to_string()]);
         command.env("OMPI_ALLOW_RUN_AS_ROOT", "1").env("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1");
         command.env("OMPI_MCA_rmaps_base_oversubscribe", "1");
+        // By itself mpirun gives each of one or two ranks one core, however many there are.
+        if self.launcher == Launcher::Mpirun && self.cluster.is_none() && cpus / ranks > 1 {
+            command.args(["--map-by", &format!("slot:PE={}", cpus / ranks)]);
+        }
         // Hosts that are one machine share its CPUs: a rank that waits must let others run.
         if self.cluster.is_some() {
             command.env("OMPI_MCA_mpi_yield_when_idle", "1");
@@ -124,7 +128,7 @@ impl Launch {
     /// As [`ranks`](Self::ranks), and each rank is `mobula run GUEST`, with its share of the CPUs.
     #[must_use]
     pub fn mobula(&self, place: &Place, ranks: usize, cpus: usize, guest: &Path) -> Command {
-        let mut command = self.ranks(ranks);
+        let mut command = self.ranks(ranks, cpus);
         command.arg(place.binary("mobula").get_program()).arg("run");
         command.args(["--threads", &(cpus / ranks).max(1).to_string()]);
         // Hosts that are one machine have the same CPUs, and would bind the same ones.

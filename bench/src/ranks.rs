@@ -44,7 +44,8 @@ impl<'s> Pair<'s> {
     /// What the peer prints; nothing without one.
     fn mpi(&self, ranks: usize, args: &[&str]) -> Result<String> {
         let Some(peer) = &self.peer else { return Ok(String::new()) };
-        output(self.setting.launch.ranks(ranks).arg(peer).args(args))
+        let Setting { threads, launch, .. } = self.setting;
+        output(launch.ranks(ranks, *threads).arg(peer).args(args))
     }
 
     fn label(&self, metric: &str) -> String {
@@ -165,14 +166,17 @@ pub(crate) fn metg(s: &Setting) -> Result<Vec<Row>> {
     let Some(mut pair) = Pair::build(s, "metg", "bench/guests/metg.c")? else {
         return Ok(Vec::new());
     };
-    let ranks = pair.few();
-    let points = (ranks * ranks).to_string();
+    let of_ranks =
+        |ranks: usize| move |metric: &str| s.launch.label(&format!("{metric}-{ranks}-ranks"));
     for _ in 0..s.rounds.min(3) {
-        for pattern in ["trivial", "stencil", "all-to-all"] {
+        let patterns = ["trivial", "stencil", "all-to-all"];
+        for (ranks, pattern) in [1, 2, 4].into_iter().flat_map(|n| patterns.map(|p| (n, p))) {
+            let each = ranks.max(2);
+            let points = (ranks * each).to_string();
             let said = output(&mut pair.mobula(ranks, &[pattern, &points]))?;
-            pair.ours.add_output(&said, |metric| s.launch.label(metric));
-            let theirs = pair.mpi(ranks, &["metg", pattern, &ranks.to_string()])?;
-            pair.theirs.add_output(&theirs, |metric| s.launch.label(metric));
+            pair.ours.add_output(&said, of_ranks(ranks));
+            let theirs = pair.mpi(ranks, &["metg", pattern, &each.to_string()])?;
+            pair.theirs.add_output(&theirs, of_ranks(ranks));
             let check =
                 |text: &str| text.lines().find(|l| l.starts_with("check")).map(str::to_owned);
             ensure!(
@@ -254,7 +258,7 @@ fn add_files(
     std::fs::create_dir_all(&dir).with_context(|| format!("making {}", dir.display()))?;
     let trace = "exec strace -ff -qq -e trace=open,openat,stat,lstat,newfstatat,statx,access \
                  -e signal=none -o \"$0/$(hostname).$$\" \"$@\"";
-    let mut command = s.launch.ranks(ranks);
+    let mut command = s.launch.ranks(ranks, s.threads);
     output(command.args(["sh", "-c", trace]).arg(&dir).args(program))?;
     // One file a thread, named RANK.THREAD: in a common one, lines are torn.
     let mut counts = BTreeMap::<String, (f64, f64)>::new();

@@ -28,6 +28,7 @@
 //! | [`State`] | named bytes that calls share: copies, pushes, merges, locks as guards |
 //! | [`Window`] | the shared bytes themselves, and the rules for them |
 //! | [`abi`] | names of imports and exports, return codes: what host and guests agree on |
+//! | `python` | the library of Python functions, as texts |
 //! | `include/faasm/` | headers for C and C++; `mobula cc` carries them in itself |
 //! | `examples/` | programs with their expected output at the top |
 //! | `README.md` | the guest author's page |
@@ -84,6 +85,8 @@ extern crate alloc;
 extern crate std;
 
 pub mod abi;
+#[cfg(feature = "python")]
+pub mod python;
 
 #[cfg(feature = "guest")]
 mod call;

@@ -60,12 +60,14 @@ pub fn run(args: &CompileArgs) -> Result<u8> {
     for path in &args.files {
         let wasm = read_module(path)?;
         for &timeout in timeouts {
-            let config = Config { cache: cache(), threads: 1, timeout, ..Config::default() };
+            let python = crate::python::find();
+            let config =
+                Config { cache: cache(), threads: 1, timeout, python, ..Config::default() };
             let runtime = Runtime::new(config, Arc::new(ProcessStdio))?;
             let start = Instant::now();
             let name = name_of(path);
-            let compiled =
-                compiling(&name, wasm.len() as u64, || runtime.register("demo", &name, &wasm));
+            let bytes = crate::python::compiled_bytes(path, &wasm);
+            let compiled = compiling(&name, bytes, || runtime.register("demo", &name, &wasm));
             compiled.with_context(|| format!("{}", path.display()))?;
             let cached = runtime.report().module_cached;
             say(args.json, path, cached, start.elapsed(), timeout.is_some())?;

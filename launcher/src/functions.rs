@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::cli::parse::Title;
 use crate::cli::store::{FunctionsArgs, RmArgs, UploadArgs};
 use crate::compile::read_module;
+use crate::python::is_python;
 use crate::say;
 use crate::store::name::{Kind, Name};
 use crate::store::{self, DirStore, Listed};
@@ -28,24 +29,35 @@ pub fn upload(args: &UploadArgs) -> Result<u8> {
     let wasm = read_module(&args.file)?;
     let (user, name) = (args.function.user.as_str(), function_name(&args.function)?);
     let file = || format!("{} was not stored", args.file.display());
-    let seen = inspect(&wasm, &Cache::none()).with_context(file)?;
-    if let Some(why) = seen.refusal {
-        bail!("{}: {why}", file());
-    }
-    if seen.entries.is_empty() {
-        bail!("{}: it has no entry (FAASM_MAIN_FUNC, FAASM_FUNC, main or _start)", file());
-    }
+    let entries = if is_python(&args.file) {
+        // Which others it has only the interpreter knows.
+        std::str::from_utf8(&wasm).with_context(file)?;
+        vec![0]
+    } else {
+        entries_of(&wasm).with_context(file)?
+    };
     let store = store::open(args.store.store.as_deref())?;
     let name = Name::new(user, name.as_bytes(), Kind::Function);
     store.put(&name, |writer| Ok(writer.write(&wasm)?))?;
     if args.json {
-        let entries: Vec<_> = seen.entries.iter().map(|entry| entry.index).collect();
         say(json!({ "user": user, "name": function_name(&args.function)?, "bytes": wasm.len(),
             "entries": entries, "store": store.root() }))?;
     } else {
         say(format_args!("{}: {} bytes", name.title(), wasm.len()))?;
     }
     Ok(0)
+}
+
+/// The entries of a module that can run.
+fn entries_of(wasm: &[u8]) -> Result<Vec<i32>> {
+    let seen = inspect(wasm, &Cache::none())?;
+    if let Some(why) = seen.refusal {
+        bail!(why);
+    }
+    if seen.entries.is_empty() {
+        bail!("it has no entry (FAASM_MAIN_FUNC, FAASM_FUNC, main or _start)");
+    }
+    Ok(seen.entries.iter().map(|entry| entry.index).collect())
 }
 
 pub fn list(args: &FunctionsArgs) -> Result<u8> {

@@ -15,6 +15,7 @@ mod job;
 mod pages;
 mod placement;
 mod progress;
+mod python;
 mod reaper;
 mod run;
 mod srun;

@@ -171,6 +171,9 @@ fn config(args: &CallArgs, program: String, store: Option<Arc<DirStore>>) -> Res
         })
         .collect();
     config.args = std::iter::once(program).chain(args.args.clone()).collect();
+    let (python, paths) = crate::python::with_paths(&args.py_path)?;
+    config.python = python;
+    config.dirs.extend(paths);
     if !args.no_cache {
         config.cache = cache();
     }
@@ -179,7 +182,8 @@ fn config(args: &CallArgs, program: String, store: Option<Arc<DirStore>>) -> Res
 }
 
 fn register(runtime: &Runtime, user: &str, name: &str, file: &Path, wasm: &[u8]) -> Result<()> {
-    compiling(name, wasm.len() as u64, || runtime.register(user, name, wasm))
+    let bytes = crate::python::compiled_bytes(file, wasm);
+    compiling(name, bytes, || runtime.register(user, name, wasm))
         .with_context(|| format!("{}", file.display()))
 }
 

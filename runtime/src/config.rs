@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::limits;
 use crate::module::Cache;
+use crate::python::Interpreter;
 use crate::scratch::OnScratch;
 use crate::store::Store;
 
@@ -59,6 +60,8 @@ pub struct Config {
     pub launch: String,
     /// How long another rank may be silent before it counts as gone.
     pub peer_timeout: Duration,
+    /// The interpreter of Python functions; `None` where there are none.
+    pub python: Option<Interpreter>,
     /// Where functions and state come from that this run was not given; `None` for nowhere.
     pub store: Option<Arc<dyn Store>>,
 }
@@ -84,6 +87,7 @@ impl Default for Config {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             launch: String::new(),
             peer_timeout: limits::PEER_TIMEOUT,
+            python: None,
             store: None,
         }
     }

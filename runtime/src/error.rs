@@ -38,6 +38,20 @@ pub enum ModuleError {
     /// The compiler refused the module.
     #[error("cannot compile the module: {0}")]
     Compile(String),
+    /// A file of Python, and there is no interpreter.
+    #[error(
+        "not a valid WebAssembly module but a text; for Python functions an interpreter is needed: \
+             guest-lib/python/fetch gets it, MOBULA_PYTHON names its directory"
+    )]
+    NoPython,
+    /// The interpreter cannot be used.
+    #[error("the Python interpreter {path}: {err}")]
+    Interpreter {
+        /// Its module.
+        path: PathBuf,
+        /// Why not.
+        err: Box<ModuleError>,
+    },
     /// Imports that no host function answers.
     #[error("the module imports functions that Mobula lacks: {0}")]
     MissingImports(String),

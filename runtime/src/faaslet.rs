@@ -29,6 +29,7 @@ use crate::host::{GuestSide, Host};
 use crate::limits;
 use crate::memory::window::Windows;
 use crate::module::rewrite::MEMORY_EXPORT;
+use crate::python::Turns;
 use crate::runtime::Rank;
 use crate::snapshot::{KnownPages, Restored, Snapshot};
 use crate::state::Value;
@@ -71,6 +72,8 @@ enum Code {
     Unit(TypedFunc<(), ()>),
     /// `(i32) -> i32`: calls the function at an address.
     Pointer(TypedFunc<i32, i32>),
+    /// The interpreter, for any entry of a file.
+    Script(Turns),
 }
 
 impl Faaslet {
@@ -148,6 +151,12 @@ impl Faaslet {
             if code != 0 {
                 return Err(function.initialise_error(name, format!("it returned {code}")));
             }
+        }
+        if let Some(script) = &function.script {
+            let failed =
+                |err: wasmtime::Error| function.initialise_error(&script.file, describe(&err));
+            let turns = Turns::of(&self.instance, &mut self.store).map_err(failed)?;
+            turns.prepare(&mut self.store, script).await.map_err(failed)?;
         }
         Ok(())
     }
@@ -284,18 +293,22 @@ impl Faaslet {
 
     /// Where in `codes` the code of an entry is, looked up at its first use.
     fn code(&mut self, entry: Entry) -> Result<usize, ModuleError> {
+        let function = self.store.data().function.clone();
+        let is_script = function.script.is_some();
         let key = match entry {
+            // One for all.
+            Entry::Index(_) if is_script => Some(0),
             Entry::Index(index) => Some(index),
             Entry::Pointer(_) => None,
         };
         if let Some(at) = self.codes.iter().position(|(k, _)| *k == key) {
             return Ok(at);
         }
-        let function = self.store.data().function.clone();
         let name = function.export(entry)?;
         let (instance, store) = (&self.instance, &mut self.store);
         let code = match entry {
             Entry::Pointer(_) => instance.get_typed_func(store, name).map(Code::Pointer),
+            Entry::Index(_) if is_script => Turns::of(instance, store).map(Code::Script),
             Entry::Index(_) => match instance.get_typed_func(&mut *store, name) {
                 Ok(func) => Ok(Code::Value(func)),
                 Err(_) => instance.get_typed_func(store, name).map(Code::Unit),
@@ -395,6 +408,7 @@ impl Code {
             Self::Value(func) => func.call_async(store, ()).await,
             Self::Unit(func) => func.call_async(store, ()).await.map(|()| 0),
             Self::Pointer(func) => func.call_async(store, entry.address()).await,
+            Self::Script(turns) => turns.call(store, entry.index()).await,
         }
     }
 }

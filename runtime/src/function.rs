@@ -8,6 +8,7 @@ use wasmtime::InstancePre;
 use crate::error::ModuleError;
 use crate::host::Host;
 use crate::module::Artifact;
+use crate::python::Script;
 use crate::snapshot::Snapshot;
 use crate::state::UserState;
 
@@ -17,6 +18,8 @@ pub(crate) struct Function {
     pub(crate) user: Box<str>,
     pub(crate) name: Box<str>,
     pub(crate) state: Arc<UserState>,
+    /// The file, if it is a Python function; its code is then the interpreter's.
+    pub(crate) script: Option<Script>,
     /// Its code and what is known about it; what other ranks get when they ask.
     pub(crate) artifact: Artifact,
     /// The module itself, where other ranks may have to compile it; else empty.
@@ -80,7 +83,13 @@ impl Function {
     /// [`ModuleError::NoEntry`], which lists the entries there are, or [`ModuleError::Unsupported`].
     pub(crate) fn export(&self, entry: Entry) -> Result<&str, ModuleError> {
         let index = match entry {
+            // Which entries a file has only it knows.
+            Entry::Index(_) if self.script.is_some() => return Ok(crate::python::TURN),
             Entry::Index(index) => index,
+            Entry::Pointer(_) if self.script.is_some() => {
+                let why = format!("{} is Python: its entries have no addresses", self.title());
+                return Err(ModuleError::Unsupported { why });
+            }
             Entry::Pointer(_) if self.artifact.info.calls_pointers => return Ok(POINTER_EXPORT),
             Entry::Pointer(_) => {
                 let why = format!(

@@ -14,8 +14,12 @@ use crate::error::{ModuleError, RuntimeError};
 use crate::function::Function;
 use crate::limits;
 use crate::module::Artifact;
+use crate::python::Script;
 use crate::runtime::Rank;
 use crate::store::Turns;
+
+/// Compiled code, and the file that it runs if it is the interpreter's.
+pub(crate) type CodeOf = (Artifact, Option<Script>);
 
 /// User and name.
 type Title = (Box<str>, Box<str>);
@@ -79,10 +83,21 @@ impl Rank {
             let (bytes, limit) = (wasm.len() as u64, limits::MODULE_BYTES);
             return Err(ModuleError::TooLarge { bytes, limit });
         }
-        let artifact = self.config.cache.load(&self.engine, wasm)?;
         // Ranks with another kind of processor will ask for it.
         let kept = if self.remote.is_some() { wasm.into() } else { Arc::default() };
-        self.add_function((None, user, name), artifact, kept)
+        self.add_function((None, user, name), self.code_of(name, wasm)?, kept)
+    }
+
+    /// The code of a module, or that of the interpreter for a file of Python.
+    pub(crate) fn code_of(&self, name: &str, bytes: &[u8]) -> Result<CodeOf, ModuleError> {
+        let cache = &self.config.cache;
+        let Some(script) = Script::of(name, bytes) else {
+            return Ok((cache.load(&self.engine, bytes)?, None));
+        };
+        let Some(python) = &self.config.python else { return Err(ModuleError::NoPython) };
+        let failed =
+            |err| ModuleError::Interpreter { path: python.module.clone(), err: Box::new(err) };
+        Ok((cache.load_file(&self.engine, &python.module).map_err(failed)?, Some(script)))
     }
 
     /// Makes compiled code the function `user/name`, with the number that it has elsewhere, if it has
@@ -90,7 +105,7 @@ impl Rank {
     pub(crate) fn add_function(
         &self,
         (number, user, name): (Option<u32>, &str, &str),
-        artifact: Artifact,
+        (artifact, script): CodeOf,
         wasm: Arc<[u8]>,
     ) -> Result<u32, ModuleError> {
         let missing = crate::hostcalls::missing(&self.linker, &artifact.module);
@@ -112,6 +127,7 @@ impl Rank {
             user: user.into(),
             name: name.into(),
             state,
+            script,
             artifact,
             wasm,
             pre,

@@ -1,9 +1,10 @@
 //! What a store carries: the faaslet's side of the host, and the call that runs in it.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use mobula_shm::PageBytes;
-use wasmtime::{Memory, ResourceLimiter};
+use wasmtime::{Func, Memory, ResourceLimiter};
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
 
@@ -28,6 +29,8 @@ pub(crate) struct Host {
     pub(crate) function: Arc<Function>,
     pub(crate) memory: Option<GuestSide>,
     pub(crate) call: CallState,
+    /// Host functions that the interpreter has asked for by name.
+    pub(crate) functions: HashMap<Box<str>, Func>,
     wasi: Option<Box<Wasi>>,
 }
 
@@ -71,6 +74,8 @@ pub(crate) struct CallState {
     pub(crate) serial: u64,
     pub(crate) input: Vec<u8>,
     pub(crate) output: Vec<u8>,
+    /// The return code that a Python function has told.
+    pub(crate) code: Option<i32>,
     pub(crate) children: Children,
     pub(crate) locks: Vec<(HeldLock, Mode)>,
     /// This call's number for locks that other ranks serve; 0 until it asks for one.
@@ -88,7 +93,8 @@ struct Wasi {
 
 impl Host {
     pub(crate) fn new(rank: Arc<Rank>, function: Arc<Function>) -> Self {
-        Self { rank, function, memory: None, call: CallState::default(), wasi: None }
+        let (call, functions) = (CallState::default(), HashMap::new());
+        Self { rank, function, memory: None, call, functions, wasi: None }
     }
 
     /// Starts a call.
@@ -98,6 +104,7 @@ impl Host {
         call.entry = entry.index();
         call.serial += 1;
         call.input = input;
+        call.code = None;
         call.is_main = self.rank.is_main(slot);
         // Faaslets differ in their slots' numbers, calls of a faaslet in their serial.
         call.children.begin((u64::from(slot) << 32) ^ call.serial);
@@ -219,6 +226,13 @@ impl Wasi {
             let perms = if dir.read_only { FsPerms::ReadOnly } else { FsPerms::ReadWrite };
             // Checked when the runtime started; a directory removed since is simply not there.
             let _ = builder.preopened_dir(&dir.host, &dir.guest, perms);
+        }
+        if let (Some(_), Some(python)) = (&function.script, &config.python) {
+            for (key, value) in crate::python::ENVIRONMENT {
+                builder.env(key, value);
+            }
+            let library = crate::python::LIBRARY_DIR;
+            let _ = builder.preopened_dir(&python.library, library, FsPerms::ReadOnly);
         }
         let scratch = rank.scratch.as_ref().filter(|_| function.artifact.info.opens_files());
         // Without room for it the guest finds no /tmp, which its own calls tell it.

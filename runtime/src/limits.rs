@@ -42,8 +42,10 @@ pub const RELEARN_RESETS: u32 = 256;
 pub const SEARCH: Duration = Duration::from_micros(30);
 /// The same while another rank owes it something: longer than a message takes to another host and back.
 pub const REMOTE_SEARCH: Duration = Duration::from_micros(200);
+/// Looks for frames after which a worker looks at the clock.
+pub const LOOKS_A_CLOCK: u32 = 8;
 /// Looks for frames after which a worker lets others have its core.
-pub const LOOKS_A_YIELD: u32 = 8;
+pub const LOOKS_A_YIELD: u32 = 32;
 /// Pieces of work that are looked at in vain when another rank asks for some.
 pub const LOOKS_BEYOND: usize = 16;
 /// Looks in a row at a queue with one piece of work after which another worker takes it.
@@ -57,5 +59,7 @@ pub const TICK: Duration = Duration::from_millis(5);
 /// Default stack of a guest fibre, in bytes (host frames and compiled code; the guest's own stack
 /// lies in its memory).
 pub const FIBRE_STACK_BYTES: usize = 1 << 20;
+/// Stacks of fibres that are kept for the next ones.
+pub const IDLE_STACKS: usize = 64;
 /// Part of the fibre stack that guest code may use.
 pub const WASM_STACK_BYTES: usize = 512 << 10;

@@ -19,6 +19,7 @@ use crate::functions::Functions;
 use crate::host::Host;
 use crate::limits;
 use crate::memory::Creator;
+use crate::memory::stacks::Stacks;
 use crate::pool::Gate;
 use crate::remote::Remote;
 use crate::sched::monitor::Monitor;
@@ -441,6 +442,7 @@ pub(crate) fn engine(
     let mut wasm = wasmtime::Config::new();
     wasm.with_host_memory(creator)
         .memory_init_cow(false)
+        .with_host_stack(Arc::new(Stacks::default()))
         .async_stack_size(limits::FIBRE_STACK_BYTES)
         .max_wasm_stack(limits::WASM_STACK_BYTES)
         .wasm_exceptions(true)

@@ -90,6 +90,26 @@ fn a_large_value_is_filled_chunk_by_chunk_and_pushed_by_what_changed() {
 }
 
 #[test]
+fn one_changed_byte_of_a_gibibyte_moves_no_more_than_two_chunks() {
+    with_job(&[0, 1], 0, |job| {
+        let total = 1 << 30;
+        for (rank, at) in [(0, 100), (1, 100), (0, total - 100), (1, total - 100)] {
+            let moved = |job: &Job| {
+                let report = job.ranks[rank].own_report();
+                report.pushed_bytes + report.pulled_bytes
+            };
+            let before = moved(&job);
+            job.act(rank, Do::StoreAndFlag, "v", [total as i32, at as i32, 0, 0], b"x");
+            job.push(rank, "v");
+            let moved = moved(&job) - before;
+            assert!(moved <= 2 * CHUNK as u64, "{moved} bytes by rank {rank} at {at}");
+            job.pull(1 - rank, "v", total);
+            assert_eq!(job.read_at(1 - rank, "v", total, at, 1), b"x");
+        }
+    });
+}
+
+#[test]
 fn memory_is_there_for_chunks_at_home_and_present_only() {
     with_job(&[0, 1, 2], 0, |job| {
         let total = 3 * 64 * CHUNK;

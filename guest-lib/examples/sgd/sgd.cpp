@@ -217,9 +217,11 @@ FAASM_FUNC(learn, 1)
     if (!input(&t)) return 1;
     const sgd::Row* rows = rowsOf("train", t);
     float* weights = window<float>("weights", t.features);
+    const long bytes = long(t.features * sizeof(float));
+    // What was learnt on other hosts comes here, and what is learnt here is added to it.
+    faasmPullState("weights", bytes);
     sgd::train(rows, t.hi - t.lo, weights, t.features, worker, t.eta, t.lambda, t.stretch);
-    // What was learnt here is added to what was learnt on other hosts.
-    faasmFlagStateDirty("weights", long(t.features * sizeof(float)));
+    faasmFlagStateDirty("weights", bytes);
     mobulaPushMerge("weights", MOBULA_F32, MOBULA_SUM);
     return 0;
 }

@@ -25,6 +25,7 @@ Examples:
   mobula run main.wasm --with worker.wasm        # main chains \"worker\" by name
   mobula run main.wasm --store jobs --keep-state # \"worker\" and the state are in the store
   mobula run tool.wasm --dir data:/data:ro -- /data/in.txt
+  mobula run app.py --py-path lib -- --steps 3   # a Python function, with modules in lib
   mpirun -n 4 mobula run sgd.wasm                # one job of four ranks";
 
 pub const INVOKE_HELP: &str = "\
@@ -45,7 +46,8 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = RUN_HELP)]
 pub struct RunArgs {
-    /// The module with the main function; `-` reads it from standard input.
+    /// The module, or the Python file (`.py`), with the main function; `-` reads a module from
+    /// standard input.
     pub file: PathBuf,
     /// User that the functions and the state belong to.
     #[arg(long, default_value = "demo", value_parser = parse::user)]
@@ -135,6 +137,9 @@ pub struct CallArgs {
     /// Flag for getConfFlag, on when V is 1, on or true.
     #[arg(long, value_name = "K=V")]
     pub conf: Vec<KeyValue>,
+    /// Directory in which Python functions look for modules first; they may only read it.
+    #[arg(long, value_name = "DIR")]
+    pub py_path: Vec<PathBuf>,
     /// Directory that guests may use [default guest path: the same; read and write].
     #[arg(long, value_name = "HOST[:GUEST][:ro]")]
     pub dir: Vec<DirArg>,

@@ -125,6 +125,7 @@ const FILES: &[(&str, &str)] = &embed![
     "src/native/pool.rs",
     "src/native/program.rs",
     "src/native/values.rs",
+    "src/python.rs",
     "src/state.rs",
     "src/sys/atomic.rs",
     "src/sys/memory.rs",

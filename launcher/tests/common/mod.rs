@@ -1,5 +1,5 @@
 //! Guests that say at their top how they are compiled and run and what comes of it, and the trying
-//! of that. The lines are `// NAME: VALUE`:
+//! of that. The lines are `// NAME: VALUE`, or `# NAME: VALUE` in Python:
 //!
 //! ```text
 //! compile   a command; must succeed and say nothing on stderr    run     a command, at most one
@@ -14,10 +14,11 @@ use std::time::{Duration, Instant};
 
 /// The values of the lines with this name.
 fn lines<'a>(source: &'a str, name: &str) -> Vec<&'a str> {
-    let prefix = format!("// {name}:");
+    let mark = format!(" {name}:");
     source
         .lines()
-        .filter_map(|line| line.strip_prefix(&prefix))
+        .filter_map(|line| line.strip_prefix("//").or_else(|| line.strip_prefix('#')))
+        .filter_map(|line| line.strip_prefix(mark.as_str()))
         .map(|text| text.strip_prefix(' ').unwrap_or(text))
         .collect()
 }
@@ -113,7 +114,8 @@ pub fn copy_sources(from: &Path, to: &Path) -> Vec<PathBuf> {
     let mut copies = Vec::new();
     for entry in std::fs::read_dir(from).unwrap() {
         let file = entry.unwrap().path();
-        let source = file.extension().is_some_and(|ext| ext == "c" || ext == "cpp" || ext == "rs");
+        let source = ["c", "cpp", "py", "rs"];
+        let source = file.extension().is_some_and(|ext| source.iter().any(|known| ext == *known));
         if source || file.extension().is_some_and(|ext| ext == "h") {
             let copy = to.join(file.file_name().unwrap());
             std::fs::copy(&file, &copy).unwrap();

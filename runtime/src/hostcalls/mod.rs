@@ -24,7 +24,8 @@ pub(crate) fn linker(engine: &Engine, several: bool) -> Result<Linker<Host>, Run
     let added = call::add(&mut linker)
         .and_then(|()| state::add(&mut linker, several))
         .and_then(|()| wasmtime_wasi::p1::add_to_linker_async(&mut linker, Host::wasi))
-        .and_then(|()| add_proc_exit(&mut linker));
+        .and_then(|()| add_proc_exit(&mut linker))
+        .and_then(|()| crate::python::add(&mut linker));
     added.map_err(|err| RuntimeError::Engine(format!("{err:#}")))?;
     Ok(linker)
 }
@@ -52,7 +53,7 @@ pub(crate) fn missing(linker: &Linker<Host>, module: &Module) -> Vec<String> {
 }
 
 /// The caller's memory.
-fn memory(host: &Host) -> Result<&Arc<GuestMemory>> {
+pub(crate) fn memory(host: &Host) -> Result<&Arc<GuestMemory>> {
     match &host.memory {
         Some(side) => Ok(&side.bytes),
         None => bail!("the module has no memory for pointers to point into"),

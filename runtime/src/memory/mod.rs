@@ -26,6 +26,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use mobula_shm::{ByteView, Image, PageBytes, Reservation};
 use wasmtime::{LinearMemory, MemoryCreator, MemoryType};
 
+pub(crate) mod stacks;
 pub(crate) mod window;
 
 /// One guest's memory. See the module head.

@@ -67,11 +67,19 @@ impl Cache {
     /// # Errors
     /// [`ModuleError`] when the module is invalid or wants something that Mobula does not offer.
     pub fn load(&self, engine: &Engine, wasm: &[u8]) -> Result<Artifact, ModuleError> {
-        let path = self.path(engine, wasm);
+        self.load_from(engine, self.path(engine, wasm), || Ok(wasm))
+    }
+
+    fn load_from<W: AsRef<[u8]>>(
+        &self,
+        engine: &Engine,
+        path: Option<PathBuf>,
+        wasm: impl FnOnce() -> Result<W, ModuleError>,
+    ) -> Result<Artifact, ModuleError> {
         if let Some(artifact) = path.as_deref().and_then(|path| open(engine, path)) {
             return Ok(artifact);
         }
-        let rewritten = rewrite(wasm)?;
+        let rewritten = rewrite(wasm()?.as_ref())?;
         let code = engine
             .precompile_module(&rewritten.wasm)
             .map_err(|err| ModuleError::Compile(format!("{err:#}")))?;
@@ -84,13 +92,37 @@ impl Cache {
         Ok(Artifact { module: from_compiler(engine, &code)?, info: rewritten.info, cached: false })
     }
 
+    /// As [`load`](Self::load) for a large module in a file, which is only read when it has to be
+    /// compiled: it is known by device, inode, size and the time of its last change.
+    ///
+    /// # Errors
+    /// As `load`, and [`ModuleError::Read`].
+    pub(crate) fn load_file(&self, engine: &Engine, file: &Path) -> Result<Artifact, ModuleError> {
+        let failed = |source| ModuleError::Read { path: file.into(), source };
+        let meta = std::fs::metadata(file).map_err(failed)?;
+        let known_by = format!(
+            "{} {} {} {} {}",
+            meta.dev(),
+            meta.ino(),
+            meta.len(),
+            meta.mtime(),
+            meta.mtime_nsec()
+        );
+        let path = self.path_of(engine, &blake3::hash(known_by.as_bytes()));
+        self.load_from(engine, path, || std::fs::read(file).map_err(failed))
+    }
+
     /// Where the artifact of `wasm` lies for this engine; `None` without a cache.
     #[must_use]
     pub fn path(&self, engine: &Engine, wasm: &[u8]) -> Option<PathBuf> {
+        self.path_of(engine, &blake3::hash(wasm))
+    }
+
+    fn path_of(&self, engine: &Engine, identity: &blake3::Hash) -> Option<PathBuf> {
         let mut hasher = Blake(blake3::Hasher::new());
         hasher.0.update(MAGIC).update(env!("CARGO_PKG_VERSION").as_bytes());
         engine.precompile_compatibility_hash().hash(&mut hasher);
-        hasher.0.update(blake3::hash(wasm).as_bytes());
+        hasher.0.update(identity.as_bytes());
         let key = hasher.0.finalize().to_hex();
         self.dir.as_ref().map(|dir| dir.join("modules").join(format!("{key}.mobula")))
     }

@@ -26,7 +26,7 @@ use parking_lot::Mutex;
 
 use super::Remote;
 use super::message::{Message, SentCall, SentResult};
-use super::place::{Load, Peer, Place, place};
+use super::place::{Peer, share};
 use crate::call::Slot;
 use crate::fabric::{Body, Job, RankId};
 use crate::function::Entry;
@@ -37,6 +37,9 @@ use crate::sched::{Ready, Work};
 const FULL: usize = 64;
 /// Calls in one message at most; they fit a frame's head.
 const BATCH: usize = 256;
+/// Calls that wait here, beyond what our own workers take, from which on a guest that chains more shares
+/// them out; fewer are shared out when it pauses.
+const SHARED: usize = 16;
 /// Calls for each worker that a rank asks for at first, and at most.
 const APPETITE: (u32, u32) = (2, 128);
 /// A rank that eats what it got faster than this asks for twice as much the next time.
@@ -138,30 +141,40 @@ impl Rank {
     pub(crate) fn dispatch(&self, slot: Slot, function: u32, entry: Entry, home: Option<RankId>) {
         let call = Ready::new(slot, function, entry);
         let Some(remote) = &self.remote else { return self.scheduler.push(Work::Call(call)) };
-        let calls = &remote.calls;
-        if home.is_none() && calls.room.load(Ordering::Relaxed) == 0 {
-            return self.scheduler.push(Work::Call(call));
+        if let Some(home) = home {
+            if home != remote.job().rank {
+                return self.send_calls(&mut remote.calls.peers.lock(), home, &[call], true);
+            }
+            self.calls.set_bound(slot);
         }
-        let load = Load {
-            rank: remote.job().rank,
-            queued: self.scheduler.queued(),
-            threads: self.scheduler.threads(),
-        };
+        self.scheduler.push(Work::Call(call));
+        self.share_out(SHARED, Some(function));
+    }
+
+    /// Sends calls that wait here to ranks that asked for some, if there are at least so many beyond what
+    /// our own workers take; `function` is what most of them call, if that is known.
+    pub(crate) fn share_out(&self, least: usize, function: Option<u32>) {
+        let Some(remote) = &self.remote else { return };
+        let calls = &remote.calls;
+        if calls.room.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        let (queued, threads) = (self.scheduler.queued(), self.scheduler.threads());
+        if queued < threads + least {
+            return;
+        }
         let mut peers = calls.peers.lock();
         let known = peers.all.iter().enumerate().map(|(rank, account)| Peer {
             rank: rank as RankId,
             room: account.room,
-            warm: account.warm.contains(&function),
+            warm: function.map_or(!account.warm.is_empty(), |f| account.warm.contains(&f)),
         });
-        match place(home, load, known) {
-            Place::Here => drop(peers),
-            Place::Bound => self.calls.set_bound(slot),
-            Place::Rank(to) | Place::BoundTo(to) => {
-                self.send_calls(&mut peers, to, &[call], home.is_some());
-                return;
+        for (to, share) in share(queued - threads, known) {
+            let taken = self.scheduler.take_oldest(share, |call| !self.calls.is_bound(call.slot));
+            for batch in taken.chunks(BATCH) {
+                self.send_calls(&mut peers, to, batch, false);
             }
         }
-        self.scheduler.push(Work::Call(call));
     }
 
     /// Sends calls to another rank; at most [`BATCH`].
@@ -199,13 +212,8 @@ impl Rank {
         let mut peers = remote.calls.peers.lock();
         peers.all[from as usize].room += more;
         remote.calls.room.fetch_add(more as usize, Ordering::Relaxed);
-        let hungry = peers.all.iter().filter(|account| account.room > 0).count();
-        let surplus = self.scheduler.queued().saturating_sub(self.scheduler.threads());
-        let share = surplus.div_ceil(hungry.max(1)).min(peers.all[from as usize].room as usize);
-        let taken = self.scheduler.take_oldest(share, |call| !self.calls.is_bound(call.slot));
-        for batch in taken.chunks(BATCH) {
-            self.send_calls(&mut peers, from, batch, false);
-        }
+        drop(peers);
+        self.share_out(1, None);
     }
 
     /// Calls of another rank have arrived.

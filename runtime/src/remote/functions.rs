@@ -41,7 +41,7 @@ pub(crate) struct Shipped {
     pub(crate) number: u32,
     pub(crate) user: String,
     pub(crate) name: String,
-    /// Whether the body is compiled code.
+    /// Whether the body is compiled code; else it is the module, or the file of a Python function.
     pub(crate) compiled: bool,
 }
 
@@ -98,9 +98,10 @@ impl Rank {
                 let title = || format!("{}/{}", shipped.user, shipped.name);
                 let added = if shipped.compiled {
                     Artifact::from_bytes(&self.engine, &bytes)
+                        .map(|artifact| (artifact, None))
                         .ok_or_else(|| RuntimeError::Job(format!("{}: damaged code", title())))
                 } else {
-                    self.config.cache.load(&self.engine, &bytes).map_err(RuntimeError::from)
+                    self.code_of(&shipped.name, &bytes).map_err(RuntimeError::from)
                 };
                 let wasm = if shipped.compiled { Vec::new() } else { bytes };
                 let place = (Some(shipped.number), &*shipped.user, &*shipped.name);
@@ -125,7 +126,8 @@ impl Rank {
             Err(err) => return (Reply::Function(Err(err.to_string())), Body::None),
         };
         let function = self.function(number);
-        let compiled = wanted == kind(&self.engine);
+        // The interpreter is large and on every host.
+        let compiled = wanted == kind(&self.engine) && function.script.is_none();
         let bytes =
             if compiled { function.artifact.to_bytes() } else { self.wasm_of(number).await };
         let bytes = match bytes {

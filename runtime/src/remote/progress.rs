@@ -2,10 +2,13 @@
 //!
 //! ```text
 //!  moved something ──▶ look again at once, for BRISK ──▶ sleep 20 µs, twice as long each time, ≤ 1 ms
-//!        ▲                                                     │
+//!        ▲             (unless workers need the cores)          │
 //!        └──────────── moved, or somebody sent ────────────────┘
 //!
 //!  a worker looks ──▶ sleep: two threads that look for the same frame are in each other's way
+//!
+//! Workers look when they have nothing to do, and between two calls every [`BETWEEN`]: a thread of its own
+//! that looked for frames of a busy rank would take a core from the calls.
 //! ```
 //!
 //! Invariant: a frame that has arrived is delivered after at most [`LONGEST`], whatever workers do.
@@ -23,7 +26,9 @@ const BRISK: Duration = Duration::from_micros(50);
 /// How long after something moved workers look longer for more.
 const LIVELY: Duration = Duration::from_micros(200);
 /// How long it sleeps while a worker looks.
-const SPARED: Duration = Duration::from_micros(100);
+const SPARED: Duration = Duration::from_micros(200);
+/// How long workers that have work go on without a look.
+const BETWEEN: Duration = Duration::from_micros(50);
 /// Its shortest sleep.
 const SHORTEST: Duration = Duration::from_micros(20);
 /// Its longest sleep: a look costs about a microsecond, so that an idle rank needs less than one
@@ -40,6 +45,8 @@ pub(crate) struct Progress {
     started: Instant,
     /// When something moved last, in microseconds after `started`.
     moved: AtomicU64,
+    /// When a worker looked last between two calls.
+    between: AtomicU64,
     stop: AtomicBool,
     sleep: Mutex<()>,
     wake: Condvar,
@@ -52,6 +59,7 @@ impl Default for Progress {
             looks: AtomicU64::new(0),
             started: Instant::now(),
             moved: AtomicU64::new(0),
+            between: AtomicU64::new(0),
             stop: AtomicBool::new(false),
             sleep: Mutex::default(),
             wake: Condvar::new(),
@@ -75,6 +83,16 @@ impl Progress {
     /// A worker looks for frames, and goes on to look for a while.
     pub(crate) fn worker_looks(&self) {
         self.looks.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether a worker that has just ended a call is to look before the next; true for one of them.
+    pub(crate) fn is_due(&self) -> bool {
+        let (now, last) = (self.now(), self.between.load(Ordering::Relaxed));
+        now.saturating_sub(last) >= BETWEEN.as_micros() as u64
+            && self
+                .between
+                .compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
     }
 
     /// Whether something moved so lately that more is likely to come.
@@ -124,7 +142,7 @@ pub(super) fn start(rank: &Arc<Rank>) -> std::io::Result<()> {
             if events != seen {
                 (seen, since, length) = (events, Instant::now(), SHORTEST);
             }
-            if since.elapsed() < BRISK {
+            if since.elapsed() < BRISK && rank.scheduler.is_idle() {
                 std::thread::yield_now();
             } else {
                 progress.nap(length);

@@ -293,6 +293,13 @@ impl Scheduler {
         loop {
             while let Some(work) = self.next(local) {
                 execute(rank, local, work);
+                let Some(remote) = &rank.remote else { continue };
+                if remote.progress.is_due() {
+                    remote.progress.worker_looks();
+                    remote.poll();
+                    rank.send_results();
+                }
+                rank.share_out(1, None);
             }
             if let Some(work) = self.search(rank, local) {
                 execute(rank, local, work);
@@ -362,9 +369,8 @@ impl Scheduler {
             {
                 break Some(work);
             }
-            let waited = start.elapsed();
             let Some(remote) = &rank.remote else {
-                if waited > limits::SEARCH {
+                if start.elapsed() > limits::SEARCH {
                     break None;
                 }
                 backoff.snooze();
@@ -374,13 +380,16 @@ impl Scheduler {
             if remote.poll() {
                 continue;
             }
-            let more = || remote.expects() || remote.progress.is_lively();
-            if waited > limits::SEARCH && (waited > limits::REMOTE_SEARCH || !more()) {
-                break None;
-            }
-            // A look for frames takes long enough by itself; others may need this core.
+            // The clock takes as long as a look, and others may need this core.
             looks += 1;
-            if looks % limits::LOOKS_A_YIELD == 0 {
+            if looks.is_multiple_of(limits::LOOKS_A_CLOCK) {
+                let waited = start.elapsed();
+                let more = || remote.expects() || remote.progress.is_lively();
+                if waited > limits::SEARCH && (waited > limits::REMOTE_SEARCH || !more()) {
+                    break None;
+                }
+            }
+            if looks.is_multiple_of(limits::LOOKS_A_YIELD) {
                 std::thread::yield_now();
             }
         };

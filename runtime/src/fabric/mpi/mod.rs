@@ -17,8 +17,8 @@
 
 use std::collections::VecDeque;
 use std::ffi::c_int;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use mpi::Threading;
@@ -58,7 +58,7 @@ pub struct Mpi {
     core: Mutex<Core>,
     outbox: Mutex<VecDeque<Outgoing>>,
     waiting: AtomicUsize,
-    receiver: Mutex<Option<Arc<dyn Receiver>>>,
+    receiver: OnceLock<Arc<dyn Receiver>>,
     universe: Mutex<Option<Universe>>,
     closing: AtomicBool,
 }
@@ -160,7 +160,7 @@ impl Mpi {
             core: Mutex::new(core),
             outbox: Mutex::default(),
             waiting: AtomicUsize::new(0),
-            receiver: Mutex::default(),
+            receiver: OnceLock::new(),
             universe: Mutex::new(Some(universe)),
             closing: AtomicBool::new(false),
         }))
@@ -437,7 +437,7 @@ impl Fabric for Mpi {
     }
 
     fn attach(&self, receiver: Arc<dyn Receiver>) {
-        *self.receiver.lock() = Some(receiver);
+        assert!(self.receiver.set(receiver).is_ok(), "a fabric has one receiver");
     }
 
     fn send(&self, to: RankId, head: &[u8], body: Body) {
@@ -448,9 +448,9 @@ impl Fabric for Mpi {
     }
 
     fn poll(&self) -> bool {
-        let Some(receiver) = self.receiver.lock().clone() else { return false };
+        let Some(receiver) = self.receiver.get() else { return false };
         let mut moved = false;
-        let frames = self.own(|core, _| core.look(&*receiver, &mut moved));
+        let frames = self.own(|core, _| core.look(&**receiver, &mut moved));
         self.flush();
         for Frame { from, head, body } in frames.into_iter().flatten() {
             receiver.receive(from, &head, body);
@@ -461,17 +461,14 @@ impl Fabric for Mpi {
     fn close(&self) {
         self.closing.store(true, Ordering::Release);
         let until = Instant::now() + LEAVE;
-        let receiver: Arc<dyn Receiver> = match self.receiver.lock().take() {
-            Some(receiver) => receiver,
-            None => Arc::new(Nobody),
-        };
+        let receiver: &dyn Receiver = self.receiver.get().map_or(&Nobody, |receiver| &**receiver);
         let mut core = self.core.lock();
         let mut barrier = None;
         // What still comes is of no use to anybody, but must be taken for its senders to get through.
         loop {
             let left = core.drain(self).and_then(|()| {
                 let mut moved = false;
-                core.look(&*receiver, &mut moved)?;
+                core.look(receiver, &mut moved)?;
                 let Core { comm: Some(comm), sends, .. } = &mut *core else { return Ok(true) };
                 if barrier.is_none() && sends.is_empty() {
                     barrier = Some(comm.ibarrier()?);

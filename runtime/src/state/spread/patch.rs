@@ -31,6 +31,13 @@ pub(crate) fn changed_or_flagged(now: &[u8], before: &[u8], flags: &[u8]) -> Vec
     runs(now.len().min(before.len()), 1, |at| word(now, at) ^ word(before, at) | flagged(at))
 }
 
+/// Whether the first `count` bytes are all flagged.
+pub(crate) fn has_all(flags: &[u8], count: usize) -> bool {
+    let (full, rest) = (count / 8, (1u16 << (count % 8)) as u8 - 1);
+    flags.get(..full).is_some_and(|flags| flags.iter().all(|&bits| bits == 0xff))
+        && (rest == 0 || flags.get(full).is_some_and(|&bits| bits & rest == rest))
+}
+
 /// A byte for each bit, the lowest first: one where it is set.
 fn spread(bits: u8) -> u64 {
     u64::from_le_bytes(std::array::from_fn(|i| bits >> i & 1))
@@ -195,6 +202,9 @@ mod tests {
         flagged.insert(0, 0..1);
         flagged.push(296..300);
         assert_eq!(changed_or_flagged(&now, &before, &flags), flagged);
+        assert!(!has_all(&flags, 9));
+        flags[..3].fill(0xff);
+        assert!(has_all(&flags, 24) && has_all(&flags, 17) && !has_all(&flags, 25));
         now[8..24].fill(0x80);
         assert_eq!(masked(&now), [0..1, 5..7, 8..24, 63..65, 128..129, 299..300]);
         assert_eq!(masked(&[1; 13]).as_slice(), std::slice::from_ref(&(0..13)));

@@ -201,7 +201,8 @@ impl Spread {
         let bytes = share.layout.bytes(&(chunk..chunk + 1));
         let whole = share.whole.clear(index);
         let flags = share.take_flags(chunk)?;
-        if whole && merge.is_none() {
+        let all = || flags.as_deref().is_some_and(|flags| patch::has_all(flags, bytes.len()));
+        if merge.is_none() && (whole || all()) {
             // The base is what is sent, and stays as it is until home has it.
             value.bytes().copy_to(bytes.start, &base, bytes.start, bytes.len())?;
             batch.add_whole(home, chunk, bytes.len());

@@ -1,0 +1,41 @@
+"""The state functions of `pyfaasm.core`, under the name that Faasm's README imports them by."""
+
+from pyfaasm.core import (
+    append_state,
+    clear_appended_state,
+    get_state,
+    get_state_offset,
+    get_state_size,
+    pull_state,
+    push_state,
+    push_state_partial,
+    push_state_partial_mask,
+    read_appended_state,
+    read_state,
+    read_state_offset,
+    read_state_size,
+    set_state,
+    set_state_offset,
+    write_state,
+    write_state_offset,
+)
+
+__all__ = [
+    "append_state",
+    "clear_appended_state",
+    "get_state",
+    "get_state_offset",
+    "get_state_size",
+    "pull_state",
+    "push_state",
+    "push_state_partial",
+    "push_state_partial_mask",
+    "read_appended_state",
+    "read_state",
+    "read_state_offset",
+    "read_state_size",
+    "set_state",
+    "set_state_offset",
+    "write_state",
+    "write_state_offset",
+]

@@ -1,0 +1,1 @@
+"""Tests of the Python library; `python3 -m unittest` in the directory above runs them."""
