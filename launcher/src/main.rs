@@ -67,6 +67,8 @@ fn main() -> ExitCode {
         Command::Reap { dir } => Ok(reaper::reap(&dir)),
         Command::Cc(args) => cc(toolchain::Language::C, &args.args),
         Command::Cxx(args) => cc(toolchain::Language::Cxx, &args.args),
+        Command::Rustc(args) => compiled(toolchain::rust::rustc(&args.args)),
+        Command::Cargo(args) => compiled(toolchain::rust::cargo(&args.args)),
     };
     match done {
         Ok(code) => ExitCode::from(code),
@@ -90,6 +92,12 @@ fn say(text: impl std::fmt::Display) -> anyhow::Result<()> {
 }
 
 fn cc(language: toolchain::Language, args: &[std::ffi::OsString]) -> anyhow::Result<u8> {
-    let status = toolchain::run(language, args)?;
-    Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(exit::SETUP))
+    compiled(toolchain::run(language, args))
+}
+
+/// The exit code of a compiler is ours.
+fn compiled(
+    status: Result<std::process::ExitStatus, toolchain::ToolchainError>,
+) -> anyhow::Result<u8> {
+    Ok(status?.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(exit::SETUP))
 }

@@ -9,7 +9,7 @@ use std::process::Output;
 /// Tries every example of the tree in its own copy.
 fn try_all(try_one: fn(&Path, &Path) -> bool) {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../guest-lib/examples");
-    for (folder, least) in [("", 16), ("chain_named", 1)] {
+    for (folder, least) in [("", 16), ("chain_named", 1), ("rust", 13), ("rust/chain_named", 1)] {
         let dir = tempfile::tempdir().unwrap();
         let sources = common::copy_sources(&examples.join(folder), dir.path());
         let tried = sources.iter().filter(|source| try_one(source, dir.path())).count();
@@ -25,6 +25,31 @@ fn every_example_prints_what_it_says() {
 #[test]
 fn every_example_prints_the_same_as_a_native_program() {
     try_all(common::try_native);
+}
+
+#[test]
+fn pagerank_ranks_what_is_installed() {
+    let (dir, list) = (tempfile::tempdir().unwrap(), Path::new("/var/lib/dpkg/status"));
+    if !list.is_file() {
+        return; // No Debian: the star of the example's own test has to do.
+    }
+    let source = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let source = source.join("../guest-lib/examples/rust/pagerank.rs");
+    for compile in ["mobula rustc -o pagerank.wasm", "mobula rustc --native -o pagerank"] {
+        let done = common::shell(&format!("{compile} {}", source.display()), dir.path());
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    }
+    let list = list.display();
+    let run = format!("mobula run pagerank.wasm --input-file {list}");
+    let sandbox = common::shell(&run, dir.path());
+    let native = common::shell(&format!("env MOBULA_INPUT_FILE={list} ./pagerank"), dir.path());
+    let said = String::from_utf8_lossy(&sandbox.stdout);
+    for line in ["ranks add up to 1.000000", "the same ranks as one loop over all nodes: true"] {
+        assert!(said.lines().any(|printed| printed == line), "{said}");
+    }
+    assert_eq!(said, String::from_utf8_lossy(&native.stdout));
+    let nodes = said.split(' ').next().unwrap().parse::<usize>().unwrap();
+    assert!(nodes > 50, "{said}");
 }
 
 /// A small data set of the layout in `sgd_core.h`: the label is whether the second number is

@@ -62,7 +62,7 @@ fn every_example_prints_the_same_on_one_to_four_ranks() {
     if launches.is_empty() {
         return;
     }
-    for folder in ["", "chain_named"] {
+    for folder in ["", "chain_named", "rust", "rust/chain_named"] {
         let dir = tempfile::tempdir().unwrap();
         for source in common::copy_sources(&example(folder), dir.path()) {
             common::try_ranks(&source, dir.path(), &launches);

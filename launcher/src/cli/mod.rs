@@ -57,6 +57,12 @@ pub enum Command {
     /// Compile C++ for Mobula with whichever toolchain is installed.
     #[command(name = "c++", after_help = node::CC_HELP)]
     Cxx(node::CcArgs),
+    /// Compile a single file of Rust for Mobula, together with the guest crate.
+    #[command(name = "rustc", after_help = node::RUSTC_HELP)]
+    Rustc(node::CcArgs),
+    /// Run cargo for Mobula: with whichever Rust for WebAssembly is installed.
+    #[command(name = "cargo", after_help = node::CARGO_HELP)]
+    Cargo(node::CcArgs),
     /// Say what a module offers, what it wants, and whether it can run here.
     Info(node::InfoArgs),
     /// Check this node: kernel, limits, memory, compilers, directories.

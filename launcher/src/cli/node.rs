@@ -20,6 +20,27 @@ zig cc, python3 -m ziglang.
   mobula c++ -std=c++20 -DN=100 -o sgd.wasm sgd.cpp
   mobula cc --native -g -o hello hello.c && MOBULA_INPUT=text MOBULA_OUTPUT=- ./hello";
 
+pub const RUSTC_HELP: &str = "\
+  -o OUT      the result [default: the file's name with .wasm, or without a suffix]
+  --native    an ordinary program, for debuggers and comparisons
+  -g          not optimised, with checks of overflows
+
+The file is compiled by cargo in a project of its own, which has the crates mobula, serde and
+bytemuck. The first one takes a minute where the standard library has to be compiled.
+
+  mobula rustc -o hello.wasm hello.rs && mobula run hello.wasm
+  mobula rustc --native -g hello.rs && MOBULA_INPUT=text MOBULA_OUTPUT=- ./hello";
+
+pub const CARGO_HELP: &str = "\
+All arguments go to cargo. Its environment is set so that it compiles for wasm32-wasip1, with
+vectors, and that cargo run is mobula run. Looked for, in this order: the target wasm32-wasip1 of
+the compiler (RUSTC, or rustc); /usr/bin/rustc with the source of its library and wasi-libc, as
+Debian's rustc-web, rust-web-src and wasi-libc install them.
+
+  mobula cargo build --release        # target/wasm32-wasip1/release/NAME.wasm
+  mobula cargo run --release
+  cargo run --release                 # the same program natively";
+
 const DOCTOR_HELP: &str = "\
 Run it inside the job or container whose runs matter: limits differ between a login node and a
 compute node. Each check says ok, warning (it works, slower or with less) or problem (runs will

@@ -14,6 +14,7 @@ pub fn checks(named_store: Option<&Path>) -> Vec<Check> {
     vec![
         toolchain("C for WebAssembly", Language::C),
         toolchain("C++ for WebAssembly", Language::Cxx),
+        rust(),
         native("native C", &["cc", "gcc", "clang"]),
         native("native C++", &["c++", "g++", "clang++"]),
         eigen(),
@@ -34,6 +35,19 @@ fn toolchain(name: &'static str, language: Language) -> Check {
              install ziglang",
         ),
         Err(err) => Check::warning(name, err.to_string(), "correct the variable, or unset it"),
+    }
+}
+
+fn rust() -> Check {
+    let name = "Rust for WebAssembly";
+    match toolchain::rust::find() {
+        Ok(found) => Check::ok(name, found.to_string()),
+        Err(_) => Check::warning(
+            name,
+            "no cargo with a target found",
+            "needed by mobula rustc and cargo only: rustup target add wasm32-wasip1, or apt-get \
+             install rustc-web rust-web-src wasi-libc lld-19",
+        ),
     }
 }
 

@@ -6,7 +6,9 @@
 //!                 /include/eigen3      link to the system's Eigen, if there is one
 //!                 /native/*            the host for native builds
 //!                 /posix/*             what WASI's libc leaves out, and its headers
+//!                 /rust/               a workspace of the guest crate, with its lock file
 //!  CACHE/NAME-KEY.SUFFIX               a library compiled once; KEY: compiler, flags, sources
+//!  CACHE/rust-build/                   what cargo makes of single files
 //! ```
 //!
 //! Invariant: what lies there under its final name is complete; it is written elsewhere and
@@ -35,6 +37,8 @@ pub(super) const LIBC: &str = "include/faasm/libc";
 pub(super) const NATIVE: &str = "native/mobula_native.c";
 
 const FILES: &[(&str, &str)] = &embed![
+    "Cargo.toml",
+    "build.rs",
     "include/faasm/array.h",
     "include/faasm/checked.h",
     "include/faasm/compare.h",
@@ -63,6 +67,8 @@ const FILES: &[(&str, &str)] = &embed![
     "include/faasm/time.h",
     "include/faasm/tls_base.s",
     "include/faasm/write_state_from_file.h",
+    "macros/Cargo.toml",
+    "macros/src/lib.rs",
     "native/base.h",
     "native/calls.h",
     "native/host.h",
@@ -107,7 +113,64 @@ const FILES: &[(&str, &str)] = &embed![
     "posix/system.c",
     "posix/threads.c",
     "posix/users.c",
+    "src/abi.rs",
+    "src/call.rs",
+    "src/entry.rs",
+    "src/io.rs",
+    "src/lib.rs",
+    "src/lock.rs",
+    "src/native/host.rs",
+    "src/native/locks.rs",
+    "src/native/mod.rs",
+    "src/native/pool.rs",
+    "src/native/program.rs",
+    "src/native/values.rs",
+    "src/python.rs",
+    "src/state.rs",
+    "src/sys/atomic.rs",
+    "src/sys/memory.rs",
+    "src/sys/mod.rs",
+    "src/sys/views.rs",
+    "src/sys/wasm.rs",
+    "src/window.rs",
+    "src/wire.rs",
 ];
+
+/// The guest crate's workspace, below [`sources`].
+pub(super) const RUST: &str = "rust";
+/// What makes the guest crate a workspace.
+const WORKSPACE: [(&str, &str); 2] = [
+    ("Cargo.toml", include_str!("../../../Cargo.toml")),
+    ("Cargo.lock", include_str!("../../../Cargo.lock")),
+];
+
+/// The workspace's manifest with only the members that are there.
+fn workspace(name: &str, text: &str) -> String {
+    let own = |line: &str| {
+        let members = line.starts_with("members = ");
+        if members { r#"members = ["guest-lib", "guest-lib/macros"]"#.into() } else { line.into() }
+    };
+    if name == "Cargo.toml" {
+        text.lines().map(own).collect::<Vec<String>>().join("\n") + "\n"
+    } else {
+        text.into()
+    }
+}
+
+/// Where a file of `guest-lib/` lies below [`sources`]: the crate is a member of its workspace.
+fn place(name: &str) -> PathBuf {
+    let parts = ["include/", "native/", "posix/"];
+    if parts.iter().any(|part| name.starts_with(part)) {
+        PathBuf::from(name)
+    } else {
+        Path::new(RUST).join("guest-lib").join(name)
+    }
+}
+
+/// Where cargo compiles single files.
+pub(super) fn rust_build() -> PathBuf {
+    cache_root().join("rust-build")
+}
 
 fn cache_root() -> PathBuf {
     crate::compile::cache_dir().unwrap_or_else(std::env::temp_dir)
@@ -115,7 +178,7 @@ fn cache_root() -> PathBuf {
 
 fn hash_of_files() -> blake3::Hasher {
     let mut hasher = blake3::Hasher::new();
-    for (name, text) in FILES {
+    for (name, text) in FILES.iter().chain(&WORKSPACE) {
         hasher.update(name.as_bytes()).update(b"\0").update(text.as_bytes()).update(b"\0");
     }
     hasher
@@ -149,7 +212,7 @@ pub fn cached(name: &str) -> Option<Cached> {
     match () {
         () if starts(&[".guest-", ".lib-", ".include-"]) => Some(Cached::Unfinished),
         () if starts(&["guest-", "include-"]) => Some(Cached::Sources),
-        () if starts(&["native-", "posix-"]) => Some(Cached::Library),
+        () if starts(&["native-", "posix-", "rust-"]) => Some(Cached::Library),
         () => None,
     }
 }
@@ -169,9 +232,13 @@ pub(super) fn sources(eigen: Option<&Path>) -> Result<PathBuf, ToolchainError> {
     std::fs::create_dir_all(&root).map_err(failed)?;
     let fresh = tempfile::Builder::new().prefix(".guest-").tempdir_in(&root).map_err(failed)?;
     for (name, text) in FILES {
-        let file = fresh.path().join(name);
+        let file = fresh.path().join(place(name));
         std::fs::create_dir_all(file.parent().unwrap_or(fresh.path())).map_err(failed)?;
         std::fs::write(file, text).map_err(failed)?;
+    }
+    for (name, text) in WORKSPACE {
+        let file = fresh.path().join(RUST).join(name);
+        std::fs::write(file, workspace(name, text)).map_err(failed)?;
     }
     if let Some(eigen) = eigen {
         let link = fresh.path().join("include/eigen3");
@@ -299,8 +366,8 @@ mod tests {
     #[test]
     fn every_source_in_the_tree_is_embedded() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../guest-lib");
-        let mut names = Vec::new();
-        let mut dirs = ["include", "native", "posix"].map(PathBuf::from).to_vec();
+        let mut names = vec!["Cargo.toml".to_owned(), "build.rs".to_owned()];
+        let mut dirs = ["include", "macros", "native", "posix", "src"].map(PathBuf::from).to_vec();
         while let Some(dir) = dirs.pop() {
             for entry in std::fs::read_dir(root.join(&dir)).unwrap() {
                 let entry = entry.unwrap();

@@ -1,4 +1,5 @@
-//! `mobula cc` and `mobula c++`: a compiler for WebAssembly or, with `--native`, the system's own.
+//! `mobula cc` and `mobula c++`: a compiler for WebAssembly or, with `--native`, the system's own;
+//! `mobula cargo` and `mobula rustc` are in `rust`.
 //!
 //! ```text
 //!  arguments ─▶ options ─┬▶ wasm:   find() ─▶ Toolchain ─▶ command_line() (pure) ─▶ run
@@ -16,6 +17,7 @@ mod embedded;
 mod find;
 mod native;
 mod options;
+pub mod rust;
 mod wasm;
 
 pub use eigen::find as eigen;
@@ -52,6 +54,19 @@ pub enum ToolchainError {
     StackSize { size: String, why: String },
     #[error("no compiler {program} for native builds; install one or name it in {var}")]
     NoNative { var: &'static str, program: String },
+    #[error(
+        "no Rust for WebAssembly found. Install one:\n  \
+         with rustup:      rustup target add wasm32-wasip1\n  \
+         Debian, Ubuntu:   apt-get install rustc-web rust-web-src wasi-libc lld-19"
+    )]
+    NoRust,
+    #[error("no cargo found; install Rust (rustup.rs, or your distribution's cargo)")]
+    NoCargo,
+    #[error(
+        "rustc: {why}; write it as: mobula rustc [--native] [-g] [-o OUT] F.rs. What needs more is a \
+         project of cargo's: mobula cargo build --release"
+    )]
+    RustArgs { why: String },
     #[error("{program} cannot compile the {name} library that comes with mobula:\n{said}")]
     Library { name: String, program: String, said: String },
 }

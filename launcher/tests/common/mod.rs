@@ -40,9 +40,12 @@ fn words(line: &str) -> Vec<String> {
 /// chained by name becomes a shared object. Without warnings: GCC 12 has wrong ones for Eigen with
 /// AVX-512.
 fn native_compile(line: &str, chained: &[String]) -> String {
-    let mut native = line.replace("mobula cc ", "mobula cc --native ");
-    native = native.replace("mobula c++ ", "mobula c++ --native ");
-    for module in chained {
+    let mut native = line.to_owned();
+    for compiler in ["mobula cc ", "mobula c++ ", "mobula rustc "] {
+        native = native.replace(compiler, &format!("{compiler}--native "));
+    }
+    // In Rust what is chained by name is a program.
+    for module in chained.iter().filter(|_| !line.contains(" rustc ")) {
         let name = module.trim_end_matches(".wasm");
         native = native.replace(&format!("-o {module}"), &format!("-shared -o {name}.so"));
     }
@@ -59,6 +62,7 @@ fn native_run(line: &str) -> String {
             "--input" => "MOBULA_INPUT",
             "--output" => "MOBULA_OUTPUT",
             "--threads" => "MOBULA_THREADS",
+            "--input-file" => "MOBULA_INPUT_FILE",
             "--with" => {
                 words.next();
                 continue;
@@ -110,7 +114,8 @@ pub fn copy_sources(from: &Path, to: &Path) -> Vec<PathBuf> {
     let mut copies = Vec::new();
     for entry in std::fs::read_dir(from).unwrap() {
         let file = entry.unwrap().path();
-        let source = file.extension().is_some_and(|ext| ext == "c" || ext == "cpp" || ext == "py");
+        let source = ["c", "cpp", "py", "rs"];
+        let source = file.extension().is_some_and(|ext| source.iter().any(|known| ext == *known));
         if source || file.extension().is_some_and(|ext| ext == "h") {
             let copy = to.join(file.file_name().unwrap());
             std::fs::copy(&file, &copy).unwrap();
