@@ -76,9 +76,13 @@ impl Place {
         let source = self.source(source);
         let name = source.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let wasm = self.out(&format!("{name}.wasm"));
-        let cxx = source.extension().is_some_and(|ext| ext == "cpp");
+        let compiler: &[&str] = match source.extension().and_then(|ext| ext.to_str()) {
+            Some("cpp") => &["c++", "-std=c++20"],
+            Some("rs") => &["rustc"],
+            _ => &["cc", "-std=gnu11"],
+        };
         let mut command = self.binary("mobula");
-        command.args(if cxx { ["c++", "-std=c++20"] } else { ["cc", "-std=gnu11"] });
+        command.args(compiler);
         output(command.arg("-o").arg(&wasm).arg(&source))?;
         output(self.binary("mobula").arg("compile").arg(&wasm))?;
         Ok(wasm)

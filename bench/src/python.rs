@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Result, ensure};
 
 use crate::measure::{Row, Samples, rows};
-use crate::programs::{Place, on_one_cpu, output};
+use crate::programs::{Place, on_one_cpu, output, status_kib, watch};
 use crate::suite::{Setting, flights};
 
 /// A Python that has these modules: `MOBULA_PEERS`, or the one that `make bench-peers` makes.
@@ -64,8 +64,25 @@ pub(crate) fn noop(s: &Setting) -> Result<Vec<Row>> {
             let said = peer(s, &ray, "noop_ray.py", &["1000", "3", &threads.to_string()])?;
             theirs.add_output(&said, |_| metric.to_owned());
         }
+        add_suspended(s, &mut ours)?;
     }
     Ok(rows("python-noop", &ours, ray.as_ref().map(|_| ("ray", &theirs))))
+}
+
+/// Adds what a suspended call keeps resident.
+fn add_suspended(s: &Setting, samples: &mut Samples) -> Result<()> {
+    const COUNT: f64 = 200.0;
+    let mut before = 0.0;
+    let mut command = s.place.run(s.threads);
+    command.arg(s.place.source("bench/guests/live.py")).args(["--", &COUNT.to_string()]);
+    watch(&mut command, |line, pid| {
+        let now = status_kib(pid, "RssAnon");
+        if line == "before" {
+            before = now;
+        } else if line.starts_with("suspended") {
+            samples.add("suspended-resident", "KiB", (now - before) / COUNT);
+        }
+    })
 }
 
 /// The sum of a window by numpy; beside numpy alone.

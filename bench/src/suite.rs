@@ -82,6 +82,11 @@ pub const ALL: &[Bench] = &[
         run: platform::store,
     },
     Bench {
+        name: "rust-noop",
+        about: "fan-out of 1000 empty isolated calls of Rust, ns each (peer: the same in C)",
+        run: rust_noop,
+    },
+    Bench {
         name: "python-noop",
         about: "empty isolated calls of Python with numpy, us each (peer: tasks of Ray)",
         run: crate::python::noop,
@@ -199,6 +204,21 @@ fn chain_noop(s: &Setting) -> Result<Vec<Row>> {
         }
     }
     Ok(rows("chain-noop", &ours, peer.as_ref().map(|_| ("openmp-queued-task", &theirs))))
+}
+
+fn rust_noop(s: &Setting) -> Result<Vec<Row>> {
+    let rust = s.place.guest("bench/guests/rust_noop.rs")?;
+    let c = s.place.guest("bench/guests/calls.c")?;
+    let (mut ours, mut theirs) = (Samples::default(), Samples::default());
+    for _ in 0..s.rounds {
+        for (metric, threads) in [("call-1-thread", 1), ("call-all-threads", s.threads)] {
+            for (guest, samples) in [(&rust, &mut ours), (&c, &mut theirs)] {
+                let run = output(s.place.run(threads).arg(guest).args(["--", "1000", "100"]))?;
+                samples.add_output(&run, |_| metric.to_owned());
+            }
+        }
+    }
+    Ok(rows("rust-noop", &ours, Some(("c", &theirs))))
 }
 
 fn chain_one(s: &Setting) -> Result<Vec<Row>> {
