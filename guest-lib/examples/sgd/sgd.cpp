@@ -19,6 +19,10 @@
 
 namespace {
 
+// Rows that a host learns from before it looks at what others have learnt. Steps from old weights add up:
+// with whole ranges of 16,000 rows two hosts now and then ended half a per cent above the optimum.
+constexpr uint32_t kTogether = 4096;
+
 // What a chained call is told: its input, byte for byte.
 struct Task {
     uint32_t test;          // measure: which set, 0 train or 1 test
@@ -218,11 +222,14 @@ FAASM_FUNC(learn, 1)
     const sgd::Row* rows = rowsOf("train", t);
     float* weights = window<float>("weights", t.features);
     const long bytes = long(t.features * sizeof(float));
-    // What was learnt on other hosts comes here, and what is learnt here is added to it.
-    faasmPullState("weights", bytes);
-    sgd::train(rows, t.hi - t.lo, weights, t.features, worker, t.eta, t.lambda, t.stretch);
-    faasmFlagStateDirty("weights", bytes);
-    mobulaPushMerge("weights", MOBULA_F32, MOBULA_SUM);
+    for (uint32_t at = 0, n = t.hi - t.lo; at < n; at += kTogether) {
+        // What was learnt on other hosts comes here, and what is learnt here is added to it.
+        faasmPullState("weights", bytes);
+        sgd::train(rows + at, std::min(kTogether, n - at), weights, t.features, worker, t.eta,
+                   t.lambda, t.stretch);
+        faasmFlagStateDirty("weights", bytes);
+        mobulaPushMerge("weights", MOBULA_F32, MOBULA_SUM);
+    }
     return 0;
 }
 
