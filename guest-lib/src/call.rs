@@ -81,6 +81,12 @@ impl<T: Wire> Call<T> {
     /// # Errors
     /// [`CallError`] when it failed.
     pub fn wait(self) -> Result<T, CallError> {
+        // What has one value only needs no output: half of the way of an empty call.
+        if size_of::<T>() == 0
+            && let Ok(value) = T::from_wire(&[])
+        {
+            return success(sys::await_call(self.id)).map(|()| value);
+        }
         let (code, output) = sys::await_output(self.id);
         success(code)?;
         T::from_wire(&output).map_err(CallError::Output)
