@@ -19,7 +19,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -62,6 +62,8 @@ pub(crate) struct Calls {
     /// Calls sent and received so far: what does not move between two looks was quiet.
     moved: AtomicU64,
     appetite: AtomicU32,
+    /// Whether calls were chained here since this rank shared some out in a pause.
+    fresh: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -109,6 +111,7 @@ impl Calls {
             away: AtomicUsize::new(0),
             moved: AtomicU64::new(0),
             appetite: AtomicU32::new(0),
+            fresh: AtomicBool::new(false),
         }
     }
 
@@ -148,7 +151,19 @@ impl Rank {
             self.calls.set_bound(slot);
         }
         self.scheduler.push(Work::Call(call));
+        remote.calls.fresh.store(true, Ordering::Relaxed);
         self.share_out(SHARED, Some(function));
+    }
+
+    /// A guest that may have chained calls pauses: shares out what it left.
+    pub(crate) fn share_fresh(&self) {
+        let Some(remote) = &self.remote else { return };
+        // Calls that came from elsewhere are not sent on here: they would wander from rank to rank.
+        if remote.calls.fresh.load(Ordering::Relaxed)
+            && remote.calls.fresh.swap(false, Ordering::Relaxed)
+        {
+            self.share_out(1, None);
+        }
     }
 
     /// Sends calls that wait here to ranks that asked for some, if there are at least so many beyond what

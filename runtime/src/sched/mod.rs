@@ -299,7 +299,7 @@ impl Scheduler {
                     remote.poll();
                     rank.send_results();
                 }
-                rank.share_out(1, None);
+                rank.share_fresh();
             }
             if let Some(work) = self.search(rank, local) {
                 execute(rank, local, work);
