@@ -1,7 +1,7 @@
 //! Who keeps frames moving when no worker does.
 //!
 //! ```text
-//!  moved something ──▶ look again at once, for BRISK ──▶ sleep 20 µs, twice as long each time, ≤ 1 ms
+//!  moved something ──▶ look again at once, for BRISK ──▶ sleep 20 µs, twice as long each time, ≤ 2 ms
 //!        ▲             (unless workers need the cores)          │
 //!        └──────────── moved, or somebody sent ────────────────┘
 //!
@@ -31,9 +31,9 @@ const SPARED: Duration = Duration::from_micros(200);
 const BETWEEN: Duration = Duration::from_micros(50);
 /// Its shortest sleep.
 const SHORTEST: Duration = Duration::from_micros(20);
-/// Its longest sleep: a look costs about a microsecond, so that an idle rank needs less than one
+/// Its longest sleep: waking and looking takes some 25 µs, so that an idle rank needs less than two
 /// per cent of a core.
-const LONGEST: Duration = Duration::from_millis(1);
+const LONGEST: Duration = Duration::from_millis(2);
 
 /// What the thread and those that spare it work know of each other.
 #[derive(Debug)]
