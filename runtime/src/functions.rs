@@ -108,12 +108,15 @@ impl Rank {
         (artifact, script): CodeOf,
         wasm: Arc<[u8]>,
     ) -> Result<u32, ModuleError> {
-        let missing = crate::hostcalls::missing(&self.linker, &artifact.module);
+        let failed = |err: wasmtime::Error| ModuleError::Compile(format!("{err:#}"));
+        let with_door = script.as_ref().map(|_| crate::python::with_door(&self.linker));
+        let with_door = with_door.transpose().map_err(failed)?;
+        let linker = with_door.as_ref().unwrap_or(&self.linker);
+        let missing = crate::hostcalls::missing(linker, &artifact.module);
         if !missing.is_empty() {
             return Err(ModuleError::MissingImports(missing.join(", ")));
         }
-        let pre = self.linker.instantiate_pre(&artifact.module);
-        let pre = pre.map_err(|err| ModuleError::Compile(format!("{err:#}")))?;
+        let pre = linker.instantiate_pre(&artifact.module).map_err(failed)?;
         let state = self.state.user(user);
         let mut table = self.functions.table.write();
         let next = u32::try_from(table.by_id.len()).expect("fewer than 2^32 functions");

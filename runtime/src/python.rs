@@ -133,9 +133,11 @@ impl Turns {
     }
 }
 
-/// Adds the way out of the interpreter.
-pub(crate) fn add(linker: &mut Linker<Host>) -> Result<()> {
+/// The same host functions, and the way out of the interpreter. Other modules do not get it: one whose
+/// `host_alloc` used it again would go on taking stacks.
+pub(crate) fn with_door(linker: &Linker<Host>) -> Result<Linker<Host>> {
     let (module, name) = DOOR;
+    let mut linker = linker.clone();
     linker.func_wrap_async(
         module,
         name,
@@ -149,7 +151,7 @@ pub(crate) fn add(linker: &mut Linker<Host>) -> Result<()> {
             })
         },
     )?;
-    Ok(())
+    Ok(linker)
 }
 
 /// What the interpreter asks for.

@@ -197,3 +197,19 @@ fn stores_before_a_chain_and_before_an_end_are_seen() {
     );
     assert_eq!(guest.value(0), 0);
 }
+
+#[test]
+fn the_interpreters_way_out_is_not_for_other_modules() {
+    let module = r#"(module
+        (import "host" "call" (func $door (param i32 i32 i32 i32) (result i32)))
+        (memory (export "memory") 1)
+        (func (export "host_alloc") (param i32) (result i32)
+            (drop (call $door (i32.const 0) (i32.const 1) (i32.const 8) (i32.const 12)))
+            (i32.const 64))
+        (func (export "_faasm_func_0") (result i32) (call $door
+            (i32.const 0) (i32.const 1) (i32.const 8) (i32.const 12))))"#;
+    let stdio = std::sync::Arc::new(mobula_runtime::ProcessStdio);
+    let runtime = mobula_runtime::Runtime::new(common::threads(1), stdio).unwrap();
+    let refused = runtime.register("u", "f", &wat::parse_str(module).unwrap()).unwrap_err();
+    assert_eq!(refused.to_string(), "the module imports functions that Mobula lacks: host.call");
+}

@@ -24,8 +24,7 @@ pub(crate) fn linker(engine: &Engine, several: bool) -> Result<Linker<Host>, Run
     let added = call::add(&mut linker)
         .and_then(|()| state::add(&mut linker, several))
         .and_then(|()| wasmtime_wasi::p1::add_to_linker_async(&mut linker, Host::wasi))
-        .and_then(|()| add_proc_exit(&mut linker))
-        .and_then(|()| crate::python::add(&mut linker));
+        .and_then(|()| add_proc_exit(&mut linker));
     added.map_err(|err| RuntimeError::Engine(format!("{err:#}")))?;
     Ok(linker)
 }

@@ -6,8 +6,8 @@
 //! ```
 //!
 //! Tracked pages say where to look; what is sent is what was flagged or copied in, and what else differs
-//! from what home had. A push is over when every chunk that was dirty when it began has been acknowledged, also those
-//! that somebody else of this host is sending.
+//! from what home had. A push is over when every chunk that was dirty when it began has been acknowledged,
+//! also those that somebody else of this host is sending.
 //!
 //! Invariants: no lock on a chunk is waited for while others are held whose bytes were not sent; a byte
 //! that this host neither changed nor flagged is never sent.
