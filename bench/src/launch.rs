@@ -9,7 +9,7 @@
 //! cluster that was brought up here is taken down with its [`Launch`].
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
@@ -98,9 +98,15 @@ impl Launch {
         format!("{metric}{hosts}{srun}")
     }
 
-    /// Starts `ranks` times what is added to the command; they have `cpus` together.
+    /// What starts ranks: `mpirun` or `srun`.
     #[must_use]
-    pub fn ranks(&self, ranks: usize, cpus: usize) -> Command {
+    pub fn name(&self) -> &'static str {
+        self.program()
+    }
+
+    /// Starts `ranks` times what is added to the command, each with `threads` of the machine's `cpus`.
+    #[must_use]
+    pub fn ranks(&self, ranks: usize, threads: usize, cpus: usize) -> Command {
         let mut command = Command::new("timeout");
         command.args(["-k", "5", LIMIT]);
         if let Some((script, dir)) = &self.cluster {
@@ -115,8 +121,12 @@ impl Launch {
         command.env("OMPI_ALLOW_RUN_AS_ROOT", "1").env("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1");
         command.env("OMPI_MCA_rmaps_base_oversubscribe", "1");
         // By itself mpirun gives each of one or two ranks one core, however many there are.
-        if self.launcher == Launcher::Mpirun && self.cluster.is_none() && cpus / ranks > 1 {
-            command.args(["--map-by", &format!("slot:PE={}", cpus / ranks)]);
+        if self.launcher == Launcher::Mpirun
+            && self.cluster.is_none()
+            && threads > 1
+            && ranks * threads <= cpus
+        {
+            command.args(["--map-by", &format!("slot:PE={threads}")]);
         }
         // Hosts that are one machine share its CPUs: a rank that waits must let others run.
         if self.cluster.is_some() {
@@ -125,36 +135,24 @@ impl Launch {
         command
     }
 
-    /// As [`ranks`](Self::ranks), and each rank is `mobula run GUEST`, with its share of the CPUs.
+    /// As [`ranks`](Self::ranks), and each rank is `mobula run GUEST` with as many threads.
     #[must_use]
-    pub fn mobula(&self, place: &Place, ranks: usize, cpus: usize, guest: &Path) -> Command {
-        let mut command = self.ranks(ranks, cpus);
-        command.arg(place.binary("mobula").get_program()).arg("run");
-        command.args(["--threads", &(cpus / ranks).max(1).to_string()]);
+    pub fn mobula(
+        &self,
+        mobula: &Path,
+        ranks: usize,
+        threads: usize,
+        cpus: usize,
+        guest: &Path,
+    ) -> Command {
+        let mut command = self.ranks(ranks, threads, cpus);
+        command.arg(mobula).args(["run", "--threads", &threads.to_string()]);
         // Hosts that are one machine have the same CPUs, and would bind the same ones.
         if self.hosts > 1 {
             command.args(["--bind", "none"]);
         }
         command.arg(guest);
         command
-    }
-
-    /// Compiles the peer in C with MPI; `None`, which is said, where there is no compiler for it.
-    ///
-    /// # Errors
-    /// When the compiler is there and refuses.
-    pub fn peer(&self, place: &Place) -> Result<Option<PathBuf>> {
-        let source = place.source("bench/peers/mpi_peer.c");
-        let quiet = Command::new("mpicc").arg("--version").stdout(Stdio::null()).output();
-        if quiet.is_err() {
-            eprintln!("  skipped: peer {}, there is no mpicc", source.display());
-            return Ok(None);
-        }
-        let program = place.out("mpi_peer");
-        let mut command = Command::new("mpicc");
-        command.args(["-O3", "-march=native", "-o"]).arg(&program).arg(&source).arg("-lm");
-        output(&mut command)?;
-        Ok(Some(program))
     }
 }
 

@@ -7,7 +7,7 @@
 //!   with an evaluation of its own.
 //! * [`check`] puts both together into a verdict.
 //!
-//! [`suite`] has the benchmarks ([`platform`] and [`ranks`] some of them), [`programs`] builds and runs
+//! [`kernels`] measures what `bench/kernels/*.toml` defines. [`suite`] has the other benchmarks ([`platform`] and [`ranks`] some of them), [`programs`] builds and runs
 //! what they measure, [`launch`] starts those of several ranks, [`measure`] makes numbers of it.
 
 #![forbid(unsafe_code)]
@@ -15,11 +15,13 @@
 
 pub mod check;
 pub mod data;
+pub mod kernels;
 pub mod launch;
 pub mod measure;
 pub mod platform;
 pub mod programs;
 mod python;
 pub mod ranks;
+pub mod record;
 pub mod reference;
 pub mod suite;

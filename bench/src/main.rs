@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::rc::Rc;
 
-use anyhow::{Context, Result, bail};
-use clap::{Parser, Subcommand};
+use anyhow::{Result, bail, ensure};
+use clap::{Args, Parser, Subcommand};
+use mobula_bench::kernels::{App, Definition, Plan, measure, measure_app};
 use mobula_bench::launch::{Launch, Launcher};
 use mobula_bench::measure::Row;
-use mobula_bench::programs::{Place, output};
+use mobula_bench::programs::Place;
+use mobula_bench::record;
 use mobula_bench::suite::{ALL, Setting};
 
 /// Measures Mobula beside what people use today, in the same run.
@@ -26,39 +28,93 @@ struct Cli {
 enum Command {
     /// List the benchmarks.
     List,
-    /// Run benchmarks, ours and the peer's in turns.
-    Run {
-        /// Which ones.
-        #[arg(required_unless_present = "all")]
-        names: Vec<String>,
-        /// All of them.
-        #[arg(long, conflicts_with = "names")]
-        all: bool,
-        /// One JSON object a line.
-        #[arg(long)]
-        json: bool,
-        /// How often each program is run.
-        #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=100))]
-        rounds: u16,
-        /// Measure another `mobula` in turns with this one, as the peer of every metric.
-        #[arg(long, value_name = "MOBULA")]
-        against: Option<PathBuf>,
-        /// What starts programs of several ranks.
-        #[arg(long, default_value = "mpirun")]
-        launcher: Launcher,
-        /// Run programs of several ranks on this many hosts of slurm/dev-cluster. Root only.
-        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=16))]
-        hosts: u16,
-        /// Also append to a file below this directory, by kind of machine and date.
-        #[arg(long, value_name = "DIR")]
-        record: Option<PathBuf>,
-    },
+    /// Run benchmarks, ours and the peers in turns.
+    Run(Run),
+    /// Run a program of your own with more and more threads and ranks.
+    App(RunApp),
+}
+
+#[derive(Debug, Args)]
+struct Run {
+    /// Which ones: names of `mobula-bench list`.
+    #[arg(required_unless_present_any = ["all", "kernels"])]
+    names: Vec<String>,
+    /// All of them.
+    #[arg(long, conflicts_with_all = ["names", "kernels"])]
+    all: bool,
+    /// All that are defined in bench/kernels.
+    #[arg(long, conflicts_with = "names")]
+    kernels: bool,
+    /// Measure another `mobula` in turns with this one, as the peer of every metric.
+    #[arg(long, value_name = "MOBULA")]
+    against: Option<PathBuf>,
+    /// Size of kernels: small, medium, or another that its definition has.
+    #[arg(long, default_value = "medium")]
+    size: String,
+    /// Kernels: as much work for each worker, instead of as much in all.
+    #[arg(long)]
+    weak: bool,
+    /// Kernels: only these peers (openmp,mpi,…); "none" measures ours alone.
+    #[arg(long, value_delimiter = ',')]
+    engines: Vec<String>,
+    #[command(flatten)]
+    how: How,
+}
+
+#[derive(Debug, Args)]
+struct RunApp {
+    /// Module (.wasm) or Python file.
+    guest: PathBuf,
+    /// An option of `mobula run`, as --with=--state=demo/x=FILE; as often as needed.
+    #[arg(long, value_name = "OPTION", allow_hyphen_values = true)]
+    with: Vec<String>,
+    #[command(flatten)]
+    how: How,
+    /// Arguments of the program.
+    #[arg(last = true)]
+    args: Vec<String>,
+}
+
+/// Where and how often.
+#[derive(Debug, Args)]
+struct How {
+    /// Threads of a rank, for kernels and programs [default: one, and all of the machine].
+    #[arg(long, value_delimiter = ',', value_parser = positive)]
+    threads: Vec<usize>,
+    /// Ranks, for kernels and programs [default: one, or one a host].
+    #[arg(long, value_delimiter = ',', value_parser = positive)]
+    ranks: Vec<usize>,
+    /// Run programs of several ranks on so many hosts of slurm/dev-cluster, one after the other. More than
+    /// one: root only.
+    #[arg(long, value_delimiter = ',', default_value = "1", value_parser = positive)]
+    hosts: Vec<usize>,
+    /// What starts programs of several ranks.
+    #[arg(long, default_value = "mpirun")]
+    launcher: Launcher,
+    /// How often each program is run.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=100))]
+    rounds: u16,
+    /// One JSON object a line.
+    #[arg(long)]
+    json: bool,
+    /// Also append to files below this directory, by kind of machine and date.
+    #[arg(long, value_name = "DIR")]
+    record: Option<PathBuf>,
+}
+
+/// A small number that is not 0.
+fn positive(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(n @ 1..=4096) => Ok(n),
+        _ => Err("a number from 1 to 4096".to_owned()),
+    }
 }
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::List => list(),
-        run @ Command::Run { .. } => measure(run),
+        Command::Run(run) => run_benchmarks(&run),
+        Command::App(app) => run_app(&app),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -69,89 +125,150 @@ fn main() -> ExitCode {
     }
 }
 
+fn definitions(place: &Place) -> Result<Vec<Definition>> {
+    Definition::all(&place.source("bench/kernels"))
+}
+
 fn list() -> Result<()> {
     let mut out = std::io::stdout().lock();
     for bench in ALL {
-        writeln!(out, "{:14} {}", bench.name, bench.about)?;
+        writeln!(out, "{:16} {}", bench.name, bench.about)?;
+    }
+    for definition in definitions(&Place::find()?)? {
+        let peers: Vec<_> = definition.engine.iter().map(|e| e.name.as_str()).collect();
+        let Definition { name, about, kind, .. } = &definition;
+        writeln!(out, "{name:16} {}: {about} (peers: {})", kind.name(), peers.join(", "))?;
     }
     Ok(())
 }
 
-fn measure(command: Command) -> Result<()> {
-    let Command::Run { names, json, rounds, against, launcher, hosts, record, .. } = command else {
-        bail!("only runs are measured")
+/// Prints rows as they come, and keeps them for the record.
+struct Rows<'a> {
+    how: &'a How,
+    all: Vec<Row>,
+}
+
+impl Rows<'_> {
+    fn add(&mut self, rows: Vec<Row>) -> Result<()> {
+        for row in rows {
+            let mut out = std::io::stdout().lock();
+            if self.how.json {
+                writeln!(out, "{}", serde_json::to_string(&row)?)?;
+            } else {
+                writeln!(out, "{row}")?;
+            }
+            self.all.push(row);
+        }
+        Ok(())
+    }
+
+    fn record(&self, place: &Place) -> Result<()> {
+        let Some(dir) = &self.how.record else { return Ok(()) };
+        let head = record::head(Path::new(place.binary("mobula").get_program()));
+        let file = record::write(dir, &head, &self.all)?;
+        eprintln!("recorded in {}", file.display());
+        Ok(())
+    }
+}
+
+fn plan(how: &How) -> Plan {
+    Plan {
+        size: "medium".to_owned(),
+        weak: false,
+        threads: how.threads.clone(),
+        ranks: how.ranks.clone(),
+        engines: Vec::new(),
+        rounds: how.rounds.into(),
+    }
+}
+
+fn run_benchmarks(run: &Run) -> Result<()> {
+    let how = &run.how;
+    let place = Place::find()?;
+    let definitions = definitions(&place)?;
+    let known = |name: &String| {
+        ALL.iter().any(|bench| bench.name == *name) || definitions.iter().any(|d| d.name == *name)
     };
-    if let Some(unknown) = names.iter().find(|name| ALL.iter().all(|bench| bench.name != **name)) {
+    if let Some(unknown) = run.names.iter().find(|name| !known(name)) {
         bail!("there is no benchmark {unknown:?}; mobula-bench list shows them");
     }
+    let offered =
+        |name: &String| definitions.iter().any(|d| d.engine.iter().any(|e| e.name == *name));
+    if let Some(unknown) = run.engines.iter().find(|name| *name != "none" && !offered(name)) {
+        bail!("no kernel has a peer {unknown:?}; mobula-bench list shows them");
+    }
+    let wanted = |name: &str| run.all || run.names.iter().any(|n| n == name);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let place = Place::find()?;
-    let launch = Rc::new(Launch::open(launcher, hosts.into(), &place)?);
-    let setting = Setting { place, rounds: rounds.into(), threads, launch };
-    let mut lines = Vec::new();
-    for bench in ALL.iter().filter(|b| names.is_empty() || names.iter().any(|n| n == b.name)) {
-        eprintln!("{}: {}", bench.name, bench.about);
-        let rows = match &against {
-            None => bench.run(&setting)?,
-            Some(other) => bench.run_against(&setting, other)?,
+    let plan =
+        Plan { size: run.size.clone(), weak: run.weak, engines: run.engines.clone(), ..plan(how) };
+    let mut rows = Rows { how, all: Vec::new() };
+    let mut failed = Vec::new();
+    for (turn, &hosts) in how.hosts.iter().enumerate() {
+        let launch = Rc::new(Launch::open(how.launcher, hosts, &place)?);
+        let setting = Setting {
+            place: place.clone(),
+            rounds: how.rounds.into(),
+            threads,
+            launch: Rc::clone(&launch),
         };
-        for row in rows {
-            let line = serde_json::to_string(&row)?;
-            let mut out = std::io::stdout().lock();
-            if json {
-                writeln!(out, "{line}")?
-            } else {
-                writeln!(out, "{}", table(&row))?
-            }
-            lines.push(line);
+        // What runs on one host only need not run again on more.
+        for bench in ALL.iter().filter(|b| wanted(b.name) && (turn == 0 || b.ranks)) {
+            eprintln!("{}: {}", bench.name, bench.about);
+            let done = match &run.against {
+                None => bench.run(&setting),
+                Some(other) => bench.run_against(&setting, other),
+            };
+            keep(&mut rows, &mut failed, bench.name, done)?;
+        }
+        for definition in definitions.iter().filter(|d| run.kernels || wanted(&d.name)) {
+            eprintln!("{}: {}", definition.name, definition.about);
+            let done = measure(definition, &plan, &place, &launch, run.against.as_deref());
+            keep(&mut rows, &mut failed, &definition.name, done)?;
         }
     }
-    record.map_or(Ok(()), |dir| write_record(&dir, &lines))
-}
-
-fn table(row: &Row) -> String {
-    let peer = match (&row.peer, row.peer_median, row.ratio) {
-        (Some(peer), Some(median), Some(ratio)) => {
-            format!("   {peer} {median:.4}   ratio {ratio:.3}")
-        }
-        _ => String::new(),
-    };
-    format!(
-        "{:14} {:26} {:>14.4} {:5} (p10 {:.4}, p90 {:.4}, n {}){peer}",
-        row.bench, row.metric, row.median, row.unit, row.p10, row.p90, row.n
-    )
-}
-
-/// Appends the lines behind one that says where and when they were measured: earlier records stay.
-fn write_record(dir: &Path, lines: &[String]) -> Result<()> {
-    let ask = |program: &str, args: &[&str]| {
-        let said = output(std::process::Command::new(program).args(args));
-        said.map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned())
-    };
-    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
-    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let cpu = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
-    let head = serde_json::json!({
-        "machine": format!("{}-{cpus}cpu", std::env::consts::ARCH),
-        "cpu": cpu.map_or("unknown", |(_, name)| name),
-        "cpus": cpus,
-        "kernel": ask("uname", &["-sr"]),
-        "compiler": ask("cc", &["--version"]).lines().next(),
-        "commit": ask("git", &["describe", "--always", "--dirty", "--exclude=*"]),
-        "date": ask("date", &["-u", "+%Y-%m-%dT%H:%M:%SZ"]),
-    });
-    let dir = dir.join(format!("{}-{cpus}cpu", std::env::consts::ARCH));
-    std::fs::create_dir_all(&dir).with_context(|| format!("making {}", dir.display()))?;
-    let file = dir.join(format!("{}.jsonl", ask("date", &["-u", "+%Y-%m-%d"])));
-    let mut text = head.to_string() + "\n";
-    for line in lines {
-        text += line;
-        text.push('\n');
-    }
-    let opened = std::fs::OpenOptions::new().create(true).append(true).open(&file);
-    opened
-        .and_then(|mut record| record.write_all(text.as_bytes()))
-        .with_context(|| format!("writing {}", file.display()))?;
-    eprintln!("recorded in {}", file.display());
+    rows.record(&place)?;
+    ensure!(failed.is_empty(), "failed: {}", failed.join(", "));
     Ok(())
+}
+
+/// A benchmark that fails does not take with it what others have measured.
+fn keep(
+    rows: &mut Rows,
+    failed: &mut Vec<String>,
+    name: &str,
+    done: Result<Vec<Row>>,
+) -> Result<()> {
+    match done {
+        Ok(done) => rows.add(done),
+        Err(err) => {
+            eprintln!("mobula-bench: error: {err:#}");
+            failed.push(name.to_owned());
+            Ok(())
+        }
+    }
+}
+
+fn run_app(run: &RunApp) -> Result<()> {
+    let place = Place::find()?;
+    ensure!(run.guest.is_file(), "there is no file {}", run.guest.display());
+    let app = App { guest: run.guest.clone(), options: run.with.clone(), args: run.args.clone() };
+    let mut rows = Rows { how: &run.how, all: Vec::new() };
+    for &hosts in &run.how.hosts {
+        let launch = Rc::new(Launch::open(run.how.launcher, hosts, &place)?);
+        let done = measure_app(&app, &plan(&run.how), &place, &launch)?;
+        let first = done.iter().find(|row| row.metric == "run").cloned();
+        rows.add(done)?;
+        let runs = rows.all.iter().filter(|row| row.metric == "run" && !run.how.json);
+        for (row, case, first) in runs.filter_map(|r| Some((r, r.case.as_ref()?, first.as_ref()?)))
+        {
+            let workers = |row: &Row| row.case.as_ref().map_or(1, |c| c.threads * c.ranks) as f64;
+            let faster = first.median / row.median;
+            let efficiency = faster * workers(first) / workers(row);
+            println!(
+                "{} threads x {} ranks on {} hosts: {faster:.2} times as fast, efficiency {efficiency:.2}",
+                case.threads, case.ranks, case.hosts
+            );
+        }
+    }
+    rows.record(&place)
 }

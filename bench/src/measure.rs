@@ -28,6 +28,27 @@ impl Samples {
     }
 }
 
+/// Where and how large a kernel ran.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Case {
+    /// `algorithm`, `kernel`, or `polybench`.
+    pub kind: String,
+    /// What limits it natively: `memory`, `compute` or `latency`.
+    pub bound: String,
+    /// Name of the size in its definition, or `weak`: as much work for each worker.
+    pub size: String,
+    /// The one parameter that scales it.
+    pub points: u64,
+    /// Worker threads of a rank.
+    pub threads: usize,
+    /// Ranks.
+    pub ranks: usize,
+    /// Hosts that share no memory.
+    pub hosts: usize,
+    /// What started the ranks: `none`, `mpirun`, `srun`.
+    pub launcher: &'static str,
+}
+
 /// One metric of one benchmark, as `--json` prints it.
 #[derive(Debug, Clone, Serialize)]
 pub struct Row {
@@ -51,9 +72,52 @@ pub struct Row {
     /// The peer's median, measured in the same run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peer_median: Option<f64>,
+    /// The peer's value below which a tenth of its samples lies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peer_p10: Option<f64>,
+    /// The peer's value above which a tenth of its samples lies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peer_p90: Option<f64>,
     /// Ours over the peer's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ratio: Option<f64>,
+    /// Peak memory of all processes of ours, KiB, each page once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<f64>,
+    /// The same of the peer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peer_memory: Option<f64>,
+    /// Where it ran, when it is one of the kernels that are defined by data.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub case: Option<Case>,
+}
+
+/// One line for people.
+impl std::fmt::Display for Row {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { bench, metric, unit, n, median, p10, p90, .. } = self;
+        let place = self.case.as_ref().map_or_else(String::new, |case| {
+            let Case { size, threads, ranks, hosts, .. } = case;
+            let hosts = if *hosts > 1 { format!("/{hosts}h") } else { String::new() };
+            format!(" {size} {threads}t x {ranks}r{hosts}")
+        });
+        let what = format!("{metric}{place}");
+        write!(
+            f,
+            "{bench:14} {what:26} {median:>14.4} {unit:5} (p10 {p10:.4}, p90 {p90:.4}, n {n})"
+        )?;
+        if let (Some(peer), Some(median), Some(ratio)) = (&self.peer, self.peer_median, self.ratio)
+        {
+            write!(f, "   {peer} {median:.4}   ratio {ratio:.3}")?;
+        }
+        match (self.memory, self.peer_memory) {
+            (Some(ours), Some(peer)) => {
+                write!(f, "   MiB {:.0}, {:.0}", ours / 1024.0, peer / 1024.0)
+            }
+            (Some(ours), None) => write!(f, "   MiB {:.0}", ours / 1024.0),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Makes a row for every metric, with the peer's where it has the same metric.
@@ -73,14 +137,20 @@ pub fn rows(bench: &str, ours: &Samples, peer: Option<(&str, &Samples)>) -> Vec<
             p90: quantile(values, 0.9),
             peer: peer.map(|(name, _)| name.to_owned()),
             peer_median,
+            peer_p10: peer.map(|(_, values)| quantile(values, 0.1)),
+            peer_p90: peer.map(|(_, values)| quantile(values, 0.9)),
             ratio: peer_median.map(|peer| median / peer),
+            memory: None,
+            peer_memory: None,
+            case: None,
         }
     };
     ours.0.iter().map(row).collect()
 }
 
 /// The nearest-rank quantile; NaN of nothing.
-fn quantile(values: &[f64], q: f64) -> f64 {
+#[must_use]
+pub fn quantile(values: &[f64], q: f64) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small index")]

@@ -88,21 +88,60 @@ impl Place {
         Ok(wasm)
     }
 
-    /// Compiles a native peer; `None` where there is no compiler for it.
+    /// Compiles a native peer; `None`, which is said, where there is no compiler for it.
     ///
     /// # Errors
     /// When the compiler is there and refuses.
     pub fn peer(&self, source: &str) -> Result<Option<PathBuf>> {
+        self.peer_with(source, &[])
+    }
+
+    /// The same with further options of the compiler.
+    ///
+    /// # Errors
+    /// As [`peer`](Self::peer); a library that is not installed is no error, but said.
+    pub fn peer_with(&self, source: &str, flags: &[String]) -> Result<Option<PathBuf>> {
+        let cpp = Path::new(source).extension().is_some_and(|e| e == "cpp");
+        self.native(if cpp { "c++" } else { "cc" }, source, flags)
+    }
+
+    /// Compiles a peer with MPI in the same way.
+    ///
+    /// # Errors
+    /// As [`peer`](Self::peer).
+    pub fn mpi_peer(&self, source: &str, flags: &[String]) -> Result<Option<PathBuf>> {
+        let cpp = Path::new(source).extension().is_some_and(|e| e == "cpp");
+        self.native(if cpp { "mpicxx" } else { "mpicc" }, source, flags)
+    }
+
+    fn native(&self, compiler: &str, source: &str, flags: &[String]) -> Result<Option<PathBuf>> {
         let source = self.source(source);
-        let compiler = if source.extension().is_some_and(|e| e == "cpp") { "c++" } else { "cc" };
-        if Command::new(compiler).arg("--version").output().is_err() {
-            eprintln!("  skipped: peer {}, there is no {compiler}", source.display());
+        let skipped = |why: &str| eprintln!("  skipped: peer {}, {why}", source.display());
+        let there =
+            |command: &mut Command| command.output().is_ok_and(|done| done.status.success());
+        if !there(Command::new(compiler).arg("--version")) {
+            skipped(&format!("there is no {compiler}"));
             return Ok(None);
+        }
+        let library = |flag: &&String| flag.starts_with("-l");
+        for flag in flags.iter().filter(library) {
+            let mut probe = Command::new("sh");
+            probe.args([
+                "-c",
+                "echo 'int main(void){return 0;}' | \"$0\" -x c - -o /dev/null \"$1\"",
+            ]);
+            if !there(probe.args([compiler, flag])) {
+                skipped(&format!("there is no library for {flag}; make bench-peers installs it"));
+                return Ok(None);
+            }
         }
         let program = self.out(&source.file_stem().unwrap_or_default().to_string_lossy());
         let mut command = Command::new(compiler);
+        if Path::new(&source).extension().is_some_and(|e| e == "cpp") {
+            command.arg("-std=c++20");
+        }
         command.args(["-O3", "-march=native", "-funroll-loops", "-fopenmp", "-o"]);
-        output(command.arg(&program).arg(&source))?;
+        output(command.arg(&program).arg(&source).args(flags).arg("-lm"))?;
         Ok(Some(program))
     }
 
@@ -140,10 +179,72 @@ pub fn on_one_cpu<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
 pub fn output(command: &mut Command) -> Result<String> {
     let what = command.get_program().to_string_lossy().into_owned();
     let done = command.output().with_context(|| format!("starting {what}"))?;
+    said(&what, &done)
+}
+
+fn said(what: &str, done: &std::process::Output) -> Result<String> {
     if !done.status.success() {
         bail!("{what} failed ({}): {}", done.status, String::from_utf8_lossy(&done.stderr).trim());
     }
     Ok(String::from_utf8_lossy(&done.stdout).into_owned())
+}
+
+/// The prepared data set of this name, made if it is not there: the directory that holds it.
+///
+/// # Errors
+/// When `bench/data/prepare-NAME` fails; with what it said.
+pub fn data_set(place: &Place, name: &str) -> Result<PathBuf> {
+    let root = std::env::var_os("MOBULA_DATA").map(PathBuf::from);
+    let root = root.unwrap_or_else(|| place.out("../data"));
+    let mut prepare = Command::new(place.source(&format!("bench/data/prepare-{name}")));
+    Ok(output(prepare.arg(&place.bin).arg(root))?.trim().into())
+}
+
+/// Runs a command to its end as [`output`] does, and looks at the memory of its processes meanwhile: also
+/// returns the most that they had at once, KiB, each page counted once.
+///
+/// # Errors
+/// As [`output`].
+pub fn observed(command: &mut Command) -> Result<(String, f64)> {
+    let what = command.get_program().to_string_lossy().into_owned();
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let child = child.with_context(|| format!("starting {what}"))?;
+    let root = child.id();
+    let ended = std::sync::atomic::AtomicBool::new(false);
+    let (done, most) = std::thread::scope(|scope| {
+        let looking = scope.spawn(|| {
+            let mut most = 0.0f64;
+            while !ended.load(std::sync::atomic::Ordering::Relaxed) {
+                most = most.max(below(root).into_iter().map(shared_once_kib).sum());
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
+            most
+        });
+        let done = child.wait_with_output();
+        ended.store(true, std::sync::atomic::Ordering::Relaxed);
+        (done, looking.join().unwrap_or(0.0))
+    });
+    Ok((said(&what, &done?)?, most))
+}
+
+/// A process and all that descend from it and have not been left by a parent.
+fn below(root: u32) -> Vec<u32> {
+    let parent_of = |entry: std::fs::DirEntry| -> Option<(u32, u32)> {
+        let pid = entry.file_name().to_str()?.parse().ok()?;
+        let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
+        // The name before it may hold anything: behind its parenthesis come the state and the parent.
+        let parent = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()?;
+        Some((pid, parent))
+    };
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let parents: Vec<_> = entries.filter_map(parent_of).collect();
+    let mut found = vec![root];
+    let mut next = 0;
+    while let Some(&pid) = found.get(next) {
+        found.extend(parents.iter().filter(|(_, parent)| *parent == pid).map(|(pid, _)| pid));
+        next += 1;
+    }
+    found
 }
 
 /// Runs a command and calls `at` with each line it prints and its process id, while it runs.

@@ -7,11 +7,11 @@ use std::process::{Command, Stdio};
 use anyhow::{Result, ensure};
 
 use crate::measure::{Row, Samples, rows};
-use crate::programs::{Place, on_one_cpu, output, status_kib, watch};
-use crate::suite::{Setting, flights};
+use crate::programs::{Place, data_set, on_one_cpu, output, status_kib, watch};
+use crate::suite::Setting;
 
 /// A Python that has these modules: `MOBULA_PEERS`, or the one that `make bench-peers` makes.
-fn python(place: &Place, modules: &str) -> Option<PathBuf> {
+pub(crate) fn interpreter(place: &Place, modules: &str) -> Option<PathBuf> {
     let named = std::env::var_os("MOBULA_PEERS").map(PathBuf::from);
     let python = named.unwrap_or_else(|| place.out("../peers")).join("bin/python3");
     let mut probe = Command::new(&python);
@@ -24,9 +24,9 @@ fn python(place: &Place, modules: &str) -> Option<PathBuf> {
 }
 
 /// Whether Python functions run here; says so, if they do not.
-fn runs(s: &Setting, guest: &str) -> Result<bool> {
-    let mut compile = s.place.binary("mobula");
-    let done = compile.arg("compile").arg(s.place.source(guest)).output()?;
+pub(crate) fn runs(place: &Place, guest: &str) -> Result<bool> {
+    let mut compile = place.binary("mobula");
+    let done = compile.arg("compile").arg(place.source(guest)).output()?;
     let said = String::from_utf8_lossy(&done.stderr);
     let missing = said.contains("guest-lib/python/fetch");
     ensure!(done.status.success() || missing, "{guest}: {said}");
@@ -51,10 +51,10 @@ fn peer(s: &Setting, python: &Option<PathBuf>, file: &str, args: &[&str]) -> Res
 /// When a program fails.
 pub(crate) fn noop(s: &Setting) -> Result<Vec<Row>> {
     const GUEST: &str = "bench/guests/noop.py";
-    if !runs(s, GUEST)? {
+    if !runs(&s.place, GUEST)? {
         return Ok(Vec::new());
     }
-    let ray = python(&s.place, "ray, numpy");
+    let ray = interpreter(&s.place, "ray, numpy");
     let (mut ours, mut theirs) = (Samples::default(), Samples::default());
     for _ in 0..s.rounds.min(3) {
         for (metric, threads) in [("call-1-thread", 1), ("call-all-threads", s.threads)] {
@@ -91,10 +91,10 @@ fn add_suspended(s: &Setting, samples: &mut Samples) -> Result<()> {
 /// When a program fails.
 pub(crate) fn window(s: &Setting) -> Result<Vec<Row>> {
     const GUEST: &str = "bench/guests/window.py";
-    if !runs(s, GUEST)? {
+    if !runs(&s.place, GUEST)? {
         return Ok(Vec::new());
     }
-    let numpy = python(&s.place, "numpy");
+    let numpy = interpreter(&s.place, "numpy");
     let (mut ours, mut theirs) = (Samples::default(), Samples::default());
     on_one_cpu(|| {
         for _ in 0..s.rounds {
@@ -117,14 +117,16 @@ pub(crate) fn window(s: &Setting) -> Result<Vec<Row>> {
 /// When a program fails, or engines find different clusters.
 pub(crate) fn kmeans(s: &Setting) -> Result<Vec<Row>> {
     const GUEST: &str = "bench/guests/kmeans.py";
-    if !runs(s, GUEST)? {
+    if !runs(&s.place, GUEST)? {
         return Ok(Vec::new());
     }
-    let data = flights(&s.place)?;
+    let data = data_set(&s.place, "flights")?;
     let file = data.join("train.bin").display().to_string();
     let threads = s.threads.to_string();
-    let peers =
-        [("joblib", python(&s.place, "joblib, numpy")), ("ray", python(&s.place, "ray, numpy"))];
+    let peers = [
+        ("joblib", interpreter(&s.place, "joblib, numpy")),
+        ("ray", interpreter(&s.place, "ray, numpy")),
+    ];
     let mut theirs = [Samples::default(), Samples::default()];
     let mut ours = Samples::default();
     let check = |said: &str| said.lines().find(|l| l.starts_with("check")).map(str::to_owned);

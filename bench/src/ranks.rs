@@ -1,7 +1,7 @@
 //! Benchmarks of several ranks, each beside the same in C with MPI, started the same way in the same run.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -29,14 +29,17 @@ impl<'s> Pair<'s> {
             return Ok(None);
         }
         let guest = setting.place.guest(guest)?;
-        let peer = setting.launch.peer(&setting.place)?;
+        let peer = setting.place.mpi_peer("bench/peers/mpi_peer.c", &[])?;
         let (ours, theirs) = (Samples::default(), Samples::default());
         Ok(Some(Self { setting, name, guest, peer, ours, theirs }))
     }
 
     fn mobula(&self, ranks: usize, args: &[&str]) -> Command {
         let Setting { place, threads, launch, .. } = self.setting;
-        let mut command = launch.mobula(place, ranks, *threads, &self.guest);
+        let mobula = place.binary("mobula");
+        let mobula = Path::new(mobula.get_program());
+        let each = (threads / ranks).max(1);
+        let mut command = launch.mobula(mobula, ranks, each, *threads, &self.guest);
         command.arg("--").args(args);
         command
     }
@@ -45,7 +48,8 @@ impl<'s> Pair<'s> {
     fn mpi(&self, ranks: usize, args: &[&str]) -> Result<String> {
         let Some(peer) = &self.peer else { return Ok(String::new()) };
         let Setting { threads, launch, .. } = self.setting;
-        output(launch.ranks(ranks, *threads).arg(peer).args(args))
+        let each = (threads / ranks).max(1);
+        output(launch.ranks(ranks, each, *threads).arg(peer).args(args))
     }
 
     fn label(&self, metric: &str) -> String {
@@ -258,7 +262,7 @@ fn add_files(
     std::fs::create_dir_all(&dir).with_context(|| format!("making {}", dir.display()))?;
     let trace = "exec strace -ff -qq -e trace=open,openat,stat,lstat,newfstatat,statx,access \
                  -e signal=none -o \"$0/$(hostname).$$\" \"$@\"";
-    let mut command = s.launch.ranks(ranks, s.threads);
+    let mut command = s.launch.ranks(ranks, (s.threads / ranks).max(1), s.threads);
     output(command.args(["sh", "-c", trace]).arg(&dir).args(program))?;
     // One file a thread, named RANK.THREAD: in a common one, lines are torn.
     let mut counts = BTreeMap::<String, (f64, f64)>::new();

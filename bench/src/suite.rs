@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use crate::launch::Launch;
 use crate::measure::{Row, Samples, rows};
 use crate::platform;
-use crate::programs::{Place, on_one_cpu, output, shared_once_kib, status_kib, watch};
+use crate::programs::{Place, data_set, on_one_cpu, output, shared_once_kib, status_kib, watch};
 use crate::ranks;
 
 /// A benchmark by name.
@@ -19,6 +19,8 @@ pub struct Bench {
     pub name: &'static str,
     /// What it measures, beside what.
     pub about: &'static str,
+    /// Whether it runs programs of several ranks.
+    pub ranks: bool,
     run: fn(&Setting) -> Result<Vec<Row>>,
 }
 
@@ -40,95 +42,133 @@ pub const ALL: &[Bench] = &[
     Bench {
         name: "chain-noop",
         about: "fan-out of 1000 empty isolated calls, ns each (peer: queued OpenMP task)",
+        ranks: false,
         run: chain_noop,
     },
-    Bench { name: "chain-one", about: "chain and await of one call, ns", run: chain_one },
-    Bench { name: "reset", about: "a call that writes to n pages, reset included, ns", run: reset },
+    Bench {
+        name: "chain-one",
+        about: "chain and await of one call, ns",
+        ranks: false,
+        run: chain_one,
+    },
+    Bench {
+        name: "reset",
+        about: "a call that writes to n pages, reset included, ns",
+        ranks: false,
+        run: reset,
+    },
     Bench {
         name: "window-read",
         about: "sum over a window, GB/s (peer: native on the same bytes)",
+        ranks: false,
         run: |s| on_one_cpu(|| window(s, "window-read", "read")),
     },
     Bench {
         name: "window-triad",
         about: "triad over a window, GB/s (peer: native on the same bytes)",
+        ranks: false,
         run: |s| on_one_cpu(|| window(s, "window-triad", "triad")),
     },
-    Bench { name: "window-map", about: "opening 1 MiB windows, ns and system calls", run: map },
-    Bench { name: "proto", about: "proto-function: first and later calls", run: proto },
+    Bench {
+        name: "window-map",
+        about: "opening 1 MiB windows, ns and system calls",
+        ranks: false,
+        run: map,
+    },
+    Bench {
+        name: "proto",
+        about: "proto-function: first and later calls",
+        ranks: false,
+        run: proto,
+    },
     Bench {
         name: "live-faaslets",
         about: "10,000 suspended at once: memory of each, KiB",
+        ranks: false,
         run: live_faaslets,
     },
     Bench {
         name: "sgd",
         about: "HOGWILD SGD on the flights, s an epoch (peer: C++ with OpenMP)",
+        ranks: false,
         run: sgd,
     },
     Bench {
         name: "scaling",
         about: "empty calls and calls of 100 us over threads, us each (peers: OpenMP, rayon)",
+        ranks: false,
         run: platform::scaling,
     },
     Bench {
         name: "host-calls",
         about: "what each host function costs, ns",
+        ranks: false,
         run: platform::host_calls,
     },
     Bench {
         name: "store",
         about: "from upload to the end of a first and a later invocation, ms",
+        ranks: false,
         run: platform::store,
     },
     Bench {
         name: "rust-noop",
         about: "fan-out of 1000 empty isolated calls of Rust, ns each (peer: the same in C)",
+        ranks: false,
         run: rust_noop,
     },
     Bench {
         name: "python-noop",
         about: "empty isolated calls of Python with numpy, us each (peer: tasks of Ray)",
+        ranks: false,
         run: crate::python::noop,
     },
     Bench {
         name: "python-window",
         about: "numpy's sum over a window, GB/s (peer: numpy on its own array)",
+        ranks: false,
         run: crate::python::window,
     },
     Bench {
         name: "python-kmeans",
         about: "k-means on the flights, ms a step (peers: joblib, Ray)",
+        ranks: false,
         run: crate::python::kmeans,
     },
     Bench {
         name: "rank-rtt",
         about: "a call to another rank and back, ns (peer: MPI ping-pong)",
+        ranks: true,
         run: ranks::round_trip,
     },
     Bench {
         name: "pull-bandwidth",
         about: "pulling what another rank changed, GB/s (peer: MPI_Send)",
+        ranks: true,
         run: |s| ranks::bandwidth(s, "pull-bandwidth", "pull"),
     },
     Bench {
         name: "push-bandwidth",
         about: "pushing to another rank, GB/s (peer: MPI_Send)",
+        ranks: true,
         run: |s| ranks::bandwidth(s, "push-bandwidth", "push"),
     },
     Bench {
         name: "fanout-ranks",
         about: "fan-outs over 1, 2, 4 ranks, calls a second (peer: MPI messages)",
+        ranks: true,
         run: ranks::fan_out,
     },
     Bench {
         name: "metg",
         about: "smallest task at half the peak rate, us (peer: the same grid in C with MPI)",
+        ranks: true,
         run: ranks::metg,
     },
     Bench {
         name: "startup",
         about: "launcher to first instruction, ms; files opened (peer: MPI ready)",
+        ranks: true,
         run: ranks::startup,
     },
 ];
@@ -337,7 +377,7 @@ fn live_faaslets(s: &Setting) -> Result<Vec<Row>> {
 fn sgd(s: &Setting) -> Result<Vec<Row>> {
     let guest = s.place.guest("guest-lib/examples/sgd/sgd.cpp")?;
     let peer = s.place.peer("bench/peers/sgd_openmp.cpp")?;
-    let data = flights(&s.place)?;
+    let data = data_set(&s.place, "flights")?;
     let state = |name: &str| format!("demo/{name}={}", data.join(format!("{name}.bin")).display());
     let result = s.place.out("sgd-result.json");
     let (mut ours, mut theirs) = (Samples::default(), Samples::default());
@@ -391,13 +431,4 @@ fn add_epochs(samples: &mut Samples, metric: &str, result: &Path) -> Result<()> 
         samples.add(metric, "s", epoch["seconds"].as_f64().context("an epoch has seconds")?);
     }
     Ok(())
-}
-
-/// The prepared flights, made if they are not there.
-pub(crate) fn flights(place: &Place) -> Result<PathBuf> {
-    let root = std::env::var_os("MOBULA_DATA").map(PathBuf::from);
-    let root = root.unwrap_or_else(|| place.out("../data"));
-    let mut prepare = Command::new(place.source("bench/data/prepare-flights"));
-    prepare.arg(place.binary("mobula-flights").get_program()).arg(root);
-    Ok(output(&mut prepare)?.trim().into())
 }
