@@ -24,4 +24,5 @@ mod python;
 pub mod ranks;
 pub mod record;
 pub mod reference;
+mod sandbox;
 pub mod suite;

@@ -112,6 +112,12 @@ pub const ALL: &[Bench] = &[
         run: platform::store,
     },
     Bench {
+        name: "sandbox",
+        about: "every kernel on one thread, ms (peer: the same source, native)",
+        ranks: false,
+        run: crate::sandbox::sandbox,
+    },
+    Bench {
         name: "rust-noop",
         about: "fan-out of 1000 empty isolated calls of Rust, ns each (peer: the same in C)",
         ranks: false,

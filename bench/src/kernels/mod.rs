@@ -195,6 +195,15 @@ fn programs(
     Ok(Some(programs))
 }
 
+/// The number of a program's line `check NUMBER`.
+///
+/// # Errors
+/// When there is none.
+pub fn answer(said: &str) -> Result<f64> {
+    let number = said.lines().find_map(|line| line.strip_prefix("check ")?.trim().parse().ok());
+    number.context("it prints no line `check NUMBER`")
+}
+
 /// Fails unless a program's answer is what it has to be, and what the first one's was.
 fn compare(
     definition: &Definition,
@@ -204,8 +213,7 @@ fn compare(
     first: &mut Option<f64>,
 ) -> Result<()> {
     let name = &program.name;
-    let number = said.lines().find_map(|line| line.strip_prefix("check ")?.trim().parse().ok());
-    let answer: f64 = number.with_context(|| format!("{name} prints no line `check NUMBER`"))?;
+    let answer = answer(said).with_context(|| name.clone())?;
     if let Some(expected) = size.expected {
         ensure!(
             definition.agree(answer, expected),
