@@ -14,15 +14,18 @@
 #![warn(missing_docs)]
 
 pub mod check;
+pub mod compare;
 pub mod data;
 pub mod kernels;
 pub mod launch;
 pub mod measure;
+pub mod model;
 pub mod platform;
 pub mod programs;
 mod python;
 pub mod ranks;
 pub mod record;
+pub mod records;
 pub mod reference;
 mod sandbox;
 pub mod suite;

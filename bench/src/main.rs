@@ -9,11 +9,13 @@ use std::rc::Rc;
 
 use anyhow::{Result, bail, ensure};
 use clap::{Args, Parser, Subcommand};
+use mobula_bench::compare::{Verdict, compare};
 use mobula_bench::kernels::{App, Definition, Plan, measure, measure_app};
 use mobula_bench::launch::{Launch, Launcher};
 use mobula_bench::measure::Row;
 use mobula_bench::programs::Place;
 use mobula_bench::record;
+use mobula_bench::records::Records;
 use mobula_bench::suite::{ALL, Setting};
 
 /// Measures Mobula beside what people use today, in the same run.
@@ -32,6 +34,19 @@ enum Command {
     Run(Run),
     /// Run a program of your own with more and more threads and ranks.
     App(RunApp),
+    /// Compare two records: what became faster or slower, and what is noise.
+    Compare {
+        /// The earlier one: a .jsonl file below bench/record.
+        before: PathBuf,
+        /// The later one.
+        after: PathBuf,
+        /// Fail when something became slower.
+        #[arg(long)]
+        strict: bool,
+        /// One JSON object a line.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -115,6 +130,9 @@ fn main() -> ExitCode {
         Command::List => list(),
         Command::Run(run) => run_benchmarks(&run),
         Command::App(app) => run_app(&app),
+        Command::Compare { before, after, strict, json } => {
+            compare_records(before, after, strict, json)
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -271,4 +289,28 @@ fn run_app(run: &RunApp) -> Result<()> {
         }
     }
     rows.record(&place)
+}
+
+fn compare_records(before: PathBuf, after: PathBuf, strict: bool, json: bool) -> Result<()> {
+    let (before, after) = (Records::read(&[before])?, Records::read(&[after])?);
+    let changes = compare(&before, &after);
+    ensure!(!changes.is_empty(), "the two records have no metric in common");
+    let count = |verdict| changes.iter().filter(|change| change.verdict == verdict).count();
+    for change in &changes {
+        let mut out = std::io::stdout().lock();
+        if json {
+            writeln!(out, "{}", serde_json::to_string(change)?)?;
+        } else {
+            writeln!(out, "{change}")?;
+        }
+    }
+    let slower = count(Verdict::Slower);
+    eprintln!(
+        "{} compared: {} faster, {slower} slower, {} the same",
+        changes.len(),
+        count(Verdict::Faster),
+        count(Verdict::Same)
+    );
+    ensure!(!strict || slower == 0, "{slower} became slower");
+    Ok(())
 }

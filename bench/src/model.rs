@@ -249,7 +249,10 @@ impl Scene<'_> {
     fn speed(&self, points: &[Point], workers: u32) -> f64 {
         let cores = workers.min(self.kernel.cpus).max(1);
         let threads = |n: u32| {
-            points.iter().find(|p| (p.ranks, p.hosts, p.threads) == (1, 1, n)).map(|p| p.time.median)
+            points
+                .iter()
+                .find(|p| (p.ranks, p.hosts, p.threads) == (1, 1, n))
+                .map(|p| p.time.median)
         };
         let most = f64::from(cores);
         if !self.kernel.memory_bound {
@@ -414,7 +417,9 @@ fn solve(rows: &[[f64; UNKNOWNS]], right: &[f64], used: &[usize]) -> Option<[f64
         }
     }
     let mut x = [0.0; UNKNOWNS];
-    used.iter().enumerate().for_each(|(i, &unknown)| x[unknown] = table[i][size] / table[i][i] / scale[i]);
+    used.iter()
+        .enumerate()
+        .for_each(|(i, &unknown)| x[unknown] = table[i][size] / table[i][i] / scale[i]);
     Some(x)
 }
 
@@ -432,8 +437,16 @@ mod tests {
     fn points(of: impl Fn([f64; UNKNOWNS]) -> f64) -> Vec<Point> {
         let costs = costs();
         let scene = Scene { costs: &costs, kernel: KERNEL };
-        let places =
-            [(1, 1, 1), (2, 1, 1), (1, 2, 1), (1, 4, 1), (1, 2, 2), (1, 4, 2), (1, 8, 1), (1, 8, 2)];
+        let places = [
+            (1, 1, 1),
+            (2, 1, 1),
+            (1, 2, 1),
+            (1, 4, 1),
+            (1, 2, 2),
+            (1, 4, 2),
+            (1, 8, 1),
+            (1, 8, 2),
+        ];
         let point = |(threads, ranks, hosts): (u32, u32, u32)| {
             let speed = f64::from((threads * ranks).min(2));
             let median = of(scene.terms((threads.into(), ranks.into(), hosts.into()), speed));
@@ -444,7 +457,8 @@ mod tests {
 
     #[test]
     fn least_squares_is_exact_and_never_negative() {
-        let rows = [[1.0, 0.0, 0.0, 0.0, 0.0], [1.0, 1.0, 0.0, 0.0, 0.0], [1.0, 2.0, 0.0, 0.0, 0.0]];
+        let rows =
+            [[1.0, 0.0, 0.0, 0.0, 0.0], [1.0, 1.0, 0.0, 0.0, 0.0], [1.0, 2.0, 0.0, 0.0, 0.0]];
         let exact = least_squares(&rows, &[1.0, 3.0, 5.0]);
         assert!((exact[0] - 1.0).abs() < 1e-9 && (exact[1] - 2.0).abs() < 1e-9, "{exact:?}");
         // A falling line has a negative slope: what is left is the mean.
@@ -474,7 +488,8 @@ mod tests {
     #[test]
     fn noise_of_a_long_iteration_does_not_become_thousands_of_calls() {
         let mut points = points(|terms| 1000.0 * terms[0]);
-        for (point, noise) in points.iter_mut().zip([1.0, 1.02, 1.0, 1.03, 0.99, 1.04, 1.01, 1.02]) {
+        for (point, noise) in points.iter_mut().zip([1.0, 1.02, 1.0, 1.03, 0.99, 1.04, 1.01, 1.02])
+        {
             let median = point.time.median * noise;
             point.time = Spread { median, p10: median * 0.97, p90: median * 1.03 };
         }

@@ -214,7 +214,8 @@ impl Entry {
         self.what = what.to_owned();
     }
 
-    fn key(&self) -> impl Ord + use<> {
+    /// What it is a row of: the same in every record.
+    pub(crate) fn key(&self) -> impl Ord + use<> {
         let text = |text: &Option<String>| text.clone().unwrap_or_default();
         let name = (self.bench.clone(), self.metric.clone(), text(&self.peer));
         (name, text(&self.size), self.threads, self.ranks, self.hosts, text(&self.launcher))
