@@ -9,6 +9,7 @@ help:
 	@echo "make test     set up, build, and run every check and test"
 	@echo "make python   get the interpreter of Python functions and compile it (two minutes)"
 	@echo "make cluster  run the job scripts with a real Slurm on two hosts (root)"
+	@echo "make bench-peers  install what the benchmarks run beside (Ray, Dask, OpenBLAS, ...)"
 	@echo "make bench    run every benchmark and write bench/record/"
 
 demo:
@@ -52,9 +53,11 @@ cluster: build
 # What the benchmarks of Python run beside.
 bench-peers:
 	python3 -m venv target/peers
-	target/peers/bin/pip install --quiet numpy joblib ray
+	target/peers/bin/pip install --quiet numpy joblib ray dask distributed mpi4py
+	@.ci/setup bench
 
 bench:
 	@.ci/setup
 	cargo build --release
 	target/release/mobula-bench run --all --record bench/record
+	target/release/mobula-bench report

@@ -7,8 +7,10 @@
 //!   with an evaluation of its own.
 //! * [`check`] puts both together into a verdict.
 //!
-//! [`kernels`] measures what `bench/kernels/*.toml` defines. [`suite`] has the other benchmarks ([`platform`] and [`ranks`] some of them), [`programs`] builds and runs
-//! what they measure, [`launch`] starts those of several ranks, [`measure`] makes numbers of it.
+//! [`kernels`] measures what `bench/kernels/*.toml` defines. [`suite`] has the other benchmarks
+//! ([`platform`] and [`ranks`] some of them), [`programs`] builds and runs what they measure, [`launch`]
+//! starts those of several ranks, [`measure`] makes numbers of it, [`record`] writes them. [`records`] reads
+//! them, for [`compare`](mod@compare) and the report.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
