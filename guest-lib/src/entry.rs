@@ -6,6 +6,7 @@
 //!                                  └▶ Registered                    in a native program
 //! ```
 
+use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Deref;
 
@@ -172,7 +173,10 @@ pub fn call_entry<F: Signature>(function: Func<F>) -> i32
 where
     F::Args: Wire,
 {
-    let args = F::Args::from_wire(&io::input())
+    // Arguments that have one value only need no input.
+    let input = if size_of::<F::Args>() == 0 { Vec::new() } else { io::input() };
+    let args = F::Args::from_wire(&input)
+        .or_else(|_| F::Args::from_wire(&io::input()))
         .unwrap_or_else(|why| panic!("the input of entry {}: {why}", function.index));
     let result = function.call.apply(args).finish();
     sys::flush();

@@ -290,11 +290,13 @@ unsafe extern "C" {
 }
 
 /// Runs the constructors, before the snapshot. The allocator takes all memory up to its present end
-/// as heap when it is first used: that is now, before windows lie there.
+/// as heap when it is first used: that is now, before windows lie there. So is standard output's buffer:
+/// every call flushes it, and would make it first.
 // SAFETY: no other function has this name.
 #[unsafe(no_mangle)]
 extern "C" fn __mobula_init() {
     // SAFETY: the host calls this once, before anything else.
     unsafe { __wasm_call_ctors() };
     drop(core::hint::black_box(Box::new(1_u8)));
+    super::flush();
 }
