@@ -9,6 +9,7 @@
 //!
 //! [`suite`] has the benchmarks ([`platform`] and [`ranks`] some of them), [`programs`] builds and runs
 //! what they measure, [`launch`] starts those of several ranks, [`measure`] makes numbers of it.
+//! [`records`] reads what was recorded, [`model`] says what more ranks would take, [`mod@report`] shows it all.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -17,9 +18,12 @@ pub mod check;
 pub mod data;
 pub mod launch;
 pub mod measure;
+pub mod model;
 pub mod platform;
 pub mod programs;
 mod python;
 pub mod ranks;
+pub mod records;
 pub mod reference;
+pub mod report;
 pub mod suite;

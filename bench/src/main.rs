@@ -53,12 +53,21 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         record: Option<PathBuf>,
     },
+    /// Make a page and plots of records.
+    Report {
+        /// Which ones [default: the newest of this kind of machine in bench/record].
+        records: Vec<PathBuf>,
+        /// Where to put index.html and the plots.
+        #[arg(long, value_name = "DIR", default_value = "target/report")]
+        out: PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::List => list(),
         run @ Command::Run { .. } => measure(run),
+        Command::Report { records, out } => report(&records, &out),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -67,6 +76,12 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn report(records: &[PathBuf], out: &Path) -> Result<()> {
+    let page = mobula_bench::report::report(records, &Place::find()?.source(""), out)?;
+    writeln!(std::io::stdout(), "{}", page.display())?;
+    Ok(())
 }
 
 fn list() -> Result<()> {

@@ -35,9 +35,8 @@ pub(crate) fn medium(records: &Records) -> Vec<&Entry> {
     let all = definitions(records);
     let is = |entry: &&Entry| entry.size.as_deref().is_none_or(|size| size == "medium");
     let with: Vec<&str> = all.iter().filter(|e| is(e)).map(|entry| entry.bench.as_str()).collect();
-    let chosen = |entry: &&Entry| {
-        is(entry) || !is_weak(entry) && !with.contains(&entry.bench.as_str())
-    };
+    let chosen =
+        |entry: &&Entry| is(entry) || !is_weak(entry) && !with.contains(&entry.bench.as_str());
     all.iter().copied().filter(chosen).collect()
 }
 
@@ -116,9 +115,14 @@ pub(crate) fn when(records: &Records, entry: &Entry) -> String {
 pub(crate) fn spread_of_ratio(entry: &Entry) -> Option<Spread> {
     let median = entry.cost_ratio()?;
     let (low, high) = (entry.p10 / entry.median, entry.p90 / entry.median);
-    let (p10, p90) = if entry.is_rate() { (median / high, median / low) } else { (median * low, median * high) };
+    let (p10, p90) =
+        if entry.is_rate() { (median / high, median / low) } else { (median * low, median * high) };
     let fine = [p10, p90].iter().all(|value| value.is_finite() && *value > 0.0);
-    Some(if fine { Spread { median, p10, p90 } } else { Spread { median, p10: median, p90: median } })
+    Some(if fine {
+        Spread { median, p10, p90 }
+    } else {
+        Spread { median, p10: median, p90: median }
+    })
 }
 
 /// The geometric mean.

@@ -50,7 +50,18 @@ fn versions(head: &Head) -> String {
 
 /// The runs: where, when, with what.
 pub(crate) fn machine(records: &Records) -> Section {
-    let head = ["Measured", "Commit", "Processor", "CPUs", "Bound to", "System", "Compiler", "MPI", "Versions", "Rows"];
+    let head = [
+        "Measured",
+        "Commit",
+        "Processor",
+        "CPUs",
+        "Bound to",
+        "System",
+        "Compiler",
+        "MPI",
+        "Versions",
+        "Rows",
+    ];
     let mut table = Table::new(&head);
     table.stacks = true;
     for (index, head) in records.heads.iter().enumerate() {
@@ -84,9 +95,18 @@ pub(crate) fn machine(records: &Records) -> Section {
 
 /// Words of this page.
 const WORDS: &[(&str, &str)] = &[
-    ("Mobula", "This project: calls of WebAssembly functions, each isolated, on the threads of one or more ranks."),
-    ("OpenMP", "Threads of one native C or C++ program with shared memory, compiled with -O3 -march=native."),
-    ("C + MPI", "Native C, one process a worker, which exchange messages by MPI; started as ours is, by the same launcher."),
+    (
+        "Mobula",
+        "This project: calls of WebAssembly functions, each isolated, on the threads of one or more ranks.",
+    ),
+    (
+        "OpenMP",
+        "Threads of one native C or C++ program with shared memory, compiled with -O3 -march=native.",
+    ),
+    (
+        "C + MPI",
+        "Native C, one process a worker, which exchange messages by MPI; started as ours is, by the same launcher.",
+    ),
     ("rayon", "Native Rust with work stealing on the threads of one process."),
     ("native C, serial C", "The same loop in C, compiled by the system's compiler; one thread."),
     ("OpenBLAS", "A native library of linear algebra."),
@@ -94,14 +114,32 @@ const WORDS: &[(&str, &str)] = &[
     ("joblib", "Python: processes that share arrays through mapped files."),
     ("Ray, Dask", "Python: schedulers of tasks over processes and hosts."),
     ("mpi4py", "Python with numpy in each process and MPI between them."),
-    ("worker", "A thread that runs calls, or a peer's thread or process: threads of a rank × ranks."),
+    (
+        "worker",
+        "A thread that runs calls, or a peer's thread or process: threads of a rank × ranks.",
+    ),
     ("rank", "A process of a parallel program, started by mpirun or srun."),
-    ("host", "A machine with memory of its own. In records of a small machine: network namespaces of one machine, which share its CPUs and nothing else."),
-    ("ratio", "Our time over the peer's: 1 is as fast, less is faster. Blue up to 1.2, grey up to the limit in the legend, orange above."),
+    (
+        "host",
+        "A machine with memory of its own. In records of a small machine: network namespaces of one machine, which share its CPUs and nothing else.",
+    ),
+    (
+        "ratio",
+        "Our time over the peer's: 1 is as fast, less is faster. Blue up to 1.2, grey up to the limit in the legend, orange above.",
+    ),
     ("p10, p90", "A tenth of the samples lies below, above. The bars in the plots."),
-    ("efficiency", "Time of one worker over (workers × time with them); in weak scaling time of one over time with all."),
-    ("METG(50%)", "Minimum effective task granularity: the smallest task at which half the peak rate is kept."),
-    ("bound", "What limits a kernel natively: memory bandwidth, arithmetic (compute), or waiting for each other (latency)."),
+    (
+        "efficiency",
+        "Time of one worker over (workers × time with them); in weak scaling time of one over time with all.",
+    ),
+    (
+        "METG(50%)",
+        "Minimum effective task granularity: the smallest task at which half the peak rate is kept.",
+    ),
+    (
+        "bound",
+        "What limits a kernel natively: memory bandwidth, arithmetic (compute), or waiting for each other (latency).",
+    ),
 ];
 
 /// Engines and words.
@@ -121,8 +159,25 @@ pub(crate) fn glossary() -> Section {
 /// Every row of the records.
 pub(crate) fn rows(records: &Records) -> Section {
     let head = [
-        "Benchmark", "Metric", "Size", "N", "Where", "Unit", "n", "Median", "p10", "p90", "MiB", "Peer", "Median",
-        "p10", "p90", "MiB", "Ratio", "Launcher", "Measured",
+        "Benchmark",
+        "Metric",
+        "Size",
+        "N",
+        "Where",
+        "Unit",
+        "n",
+        "Median",
+        "p10",
+        "p90",
+        "MiB",
+        "Peer",
+        "Median",
+        "p10",
+        "p90",
+        "MiB",
+        "Ratio",
+        "Launcher",
+        "Measured",
     ];
     let mut table = Table::new(&head);
     for entry in &records.entries {
@@ -131,7 +186,10 @@ pub(crate) fn rows(records: &Records) -> Section {
             entry.bench.clone().into(),
             entry.metric.clone().into(),
             entry.size.clone().unwrap_or_default().into(),
-            Cell::of(entry.points.map(|n| super::svg::digits(n, 9)).unwrap_or_default(), super::html::Mood::Number),
+            Cell::of(
+                entry.points.map(|n| super::svg::digits(n, 9)).unwrap_or_default(),
+                super::html::Mood::Number,
+            ),
             entry.place().into(),
             entry.unit.clone().into(),
             Cell::of(entry.n.to_string(), super::html::Mood::Number),

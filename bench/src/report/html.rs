@@ -146,10 +146,8 @@ impl Section {
     /// As HTML.
     pub(crate) fn html(&self) -> String {
         let Self { id, title, how, before, after, .. } = self;
-        let mut html = format!(
-            "<section id=\"{id}\"><h2>{title}</h2>\n<p>{}</p>\n{before}",
-            escape(how)
-        );
+        let mut html =
+            format!("<section id=\"{id}\"><h2>{title}</h2>\n<p>{}</p>\n{before}", escape(how));
         for (head, figures) in self.groups.iter().filter(|(_, figures)| !figures.is_empty()) {
             if !head.is_empty() {
                 _ = writeln!(html, "<h3>{}</h3>", escape(head));

@@ -40,7 +40,11 @@ fn table(study: &Study, points: &[Point], weak: bool) -> Table {
     }
     for check in &study.checks {
         let error = format!("test: {} % off", digits(100.0 * check.error, 3));
-        table.rows.push(vec![error.into(), place(&check.point).into(), Cell::number(check.predicted)]);
+        table.rows.push(vec![
+            error.into(),
+            place(&check.point).into(),
+            Cell::number(check.predicted),
+        ]);
     }
     for prediction in &study.predictions {
         let Prediction { ranks, time, low, high } = *prediction;
@@ -118,19 +122,22 @@ const MODEL: &str = "The model, after LogGP (Alexandrov, Ionescu, Schauser, Sche
     P ranks takes work / P + serial + fan-outs × (call + remote call × (P − 1)) + trips × round trip × log₂ P + \
     bytes × time of a byte × (1 − 1/P). The costs of one call, one round trip and one byte are measured by \
     benchmarks of their own; the five numbers of each kernel are fitted to its measured runs by least squares, none \
-    of them negative. Efficiency is against one rank by the same fit.";
+    of them negative, at least one fan-out, and pulled weakly towards one fan-out, one wait and nothing serial, \
+    since a few runs on a small machine cannot tell noise from calls. Efficiency is against one rank by the same fit.";
 
 const ASSUMED: &str = "What is assumed: one rank a host, with cores and memory of its own that are as fast as here; \
     a network as measured here between two hosts, which does not get slower with more of them; rank 0 starts every \
-    call of an iteration itself. The band spans the fits without one of the points, those of all p10 and all p90, \
-    and those under other assumptions, widened by the error of the test.";
+    call of an iteration itself. The band spans the fits without one of the points and those of all p10 and all \
+    p90, widened by the error of the test; it knows nothing of what a larger machine does differently.";
 
 /// The section; says why where there is nothing to say.
 pub(crate) fn section(records: &Records) -> Section {
     let how = "A model is fitted to the measured runs and says what 64 to 4096 ranks would take. Full marks are \
                measured; dashed lines with hollow marks and their band are predictions, which nobody has \
                measured. Each had to pass a test first: the largest measured runs are left out, and predicted \
-               from the smaller ones; the error is said below each plot.";
+               from the smaller ones; the error is said below each plot, and above 30 % there is no prediction. \
+               Measured runs shared the CPUs of one machine, which predicted ones do not: in weak scaling they may \
+               well be the slower ones.";
     let mut section = Section {
         id: "prediction",
         title: "Prediction for more ranks",

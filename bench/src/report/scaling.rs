@@ -23,6 +23,8 @@ fn mode(run: &Run) -> (u8, String) {
 struct Line<'a> {
     label: String,
     style: usize,
+    /// Whether over several hosts.
+    far: bool,
     runs: Vec<Run<'a>>,
     /// Time and workers of the smallest run on one host.
     base: (f64, f64),
@@ -33,8 +35,15 @@ type Modes<'a> = BTreeMap<(bool, &'a str, (u8, String)), Vec<Run<'a>>>;
 
 /// One rank with one thread is where the line of ranks begins too.
 fn join_first(modes: &mut Modes) {
-    let (threads, ranks) = ((false, OURS, (0, "threads".to_owned())), (false, OURS, (1, "ranks".to_owned())));
-    let Some(first) = modes.get(&threads).and_then(|runs| runs.iter().find(|run| run.entry.workers() == 1)).cloned() else { return };
+    let (threads, ranks) =
+        ((false, OURS, (0, "threads".to_owned())), (false, OURS, (1, "ranks".to_owned())));
+    let Some(first) = modes
+        .get(&threads)
+        .and_then(|runs| runs.iter().find(|run| run.entry.workers() == 1))
+        .cloned()
+    else {
+        return;
+    };
     let Some(line) = modes.get_mut(&ranks) else { return };
     line.insert(0, first);
     if modes.get(&threads).is_some_and(|runs| runs.len() == 1) {
@@ -64,21 +73,23 @@ fn lines<'a>(entries: &[&'a Entry]) -> Vec<Line<'a>> {
             }
             same
         });
-        // One marker and colour for a line: ours in further colours, peers by theirs and then further ones.
+        // An engine has one colour, and each of its lines a marker.
         let nth: &mut usize = count.entry(name).or_insert(0);
-        let style = (style(name) + 5 * *nth) % 10;
+        let style = style(name) + 10 * *nth;
         *nth += 1;
-        let label = if words.is_empty() { engine(name) } else { format!("{}, {words}", engine(name)) };
-        lines.push(Line { label, style, runs, base });
+        let far = runs.iter().any(|run| run.entry.hosts.unwrap_or(1) > 1);
+        let label =
+            if words.is_empty() { engine(name) } else { format!("{}, {words}", engine(name)) };
+        lines.push(Line { label, style, far, runs, base });
     }
     lines
 }
 
 impl Line<'_> {
     fn series(&self, value: impl Fn(&Run) -> Spread) -> Series {
-        let Self { label, style, runs, .. } = self;
+        let Self { label, style, far, runs, .. } = self;
         let points = runs.iter().map(|run| (f64::from(run.entry.workers()), value(run))).collect();
-        Series { label: label.clone(), style: *style, line: "", points }
+        Series { label: label.clone(), style: *style, line: if *far { "dot" } else { "" }, points }
     }
 
     /// The part of its workers' time that went into work, measured by the smallest run.
@@ -124,7 +135,7 @@ fn pair(records: &Records, name: &str, entries: &[&Entry], weak: bool) -> Vec<Fi
     };
     let time = Lines {
         name: format!("scaling-{kind}-{name}"),
-        title: format!("{name}: time of an iteration"),
+        title: format!("{name}, {kind} scaling: time"),
         about: format!("Time of an iteration of {name} over workers, {kind} scaling."),
         unit: entries[0].unit.clone(),
         log: true,
@@ -133,7 +144,7 @@ fn pair(records: &Records, name: &str, entries: &[&Entry], weak: bool) -> Vec<Fi
     };
     let efficiency = Lines {
         name: format!("efficiency-{kind}-{name}"),
-        title: format!("{name}: efficiency"),
+        title: format!("{name}, {kind} scaling: efficiency"),
         about: format!("Efficiency of {name} over workers, {kind} scaling."),
         unit: "%".to_owned(),
         series: lines.iter().map(|line| line.series(|run| line.efficiency(run, weak))).collect(),
@@ -142,7 +153,9 @@ fn pair(records: &Records, name: &str, entries: &[&Entry], weak: bool) -> Vec<Fi
     };
     let tables = [table(records, &runs(entries)), efficiencies(&lines, weak)];
     let plots = [time, efficiency].into_iter().zip(tables);
-    plots.filter_map(|(lines, table)| Some(Figure { plot: lines.draw()?, table, note: None })).collect()
+    plots
+        .filter_map(|(lines, table)| Some(Figure { plot: lines.draw()?, table, note: None }))
+        .collect()
 }
 
 /// Calls over threads and ranks: benchmarks that are no definitions, one plot for each and metric.
@@ -185,7 +198,7 @@ pub(crate) fn section(records: &Records) -> Section {
         how: format!(
             "How time changes with workers. Strong scaling: the same work on more workers; a line that falls as \
              fast as workers grow has an efficiency of 100 %. Weak scaling: as much work for each worker; a flat \
-             line has 100 %. Efficiency compares with the same engine's smallest run on one host. Dots mark the \
+             line has 100 %. Efficiency compares with the same engine's smallest run on one host. Dotted lines are several hosts. An upright line marks the \
              {} CPUs of this machine: workers beyond them, and hosts that are namespaces on it, share CPUs, and \
              show what it costs and not what it gains. Bars go from p10 to p90.",
             records.cpus()
@@ -211,12 +224,16 @@ pub(crate) fn metg(records: &Records) -> Section {
             .map(|line| {
                 let mut series = line.series(|run| run.value);
                 let ranks = |run: &Run| f64::from(run.entry.ranks.unwrap_or(1));
-                line.runs.iter().zip(&mut series.points).for_each(|(run, point)| point.0 = ranks(run));
+                line.runs
+                    .iter()
+                    .zip(&mut series.points)
+                    .for_each(|(run, point)| point.0 = ranks(run));
                 series.label = series.label.replace(", threads", "").replace(", ranks", "");
                 series
             })
             .fold(Vec::new(), join);
-        let mut table = Table::new(&["Where", "Ours, µs", "p10", "p90", "Peer", "Peer, µs", "Measured"]);
+        let mut table =
+            Table::new(&["Where", "Ours, µs", "p10", "p90", "Peer", "Peer, µs", "Measured"]);
         for entry in &entries {
             table.rows.push(vec![
                 entry.place().into(),
@@ -236,7 +253,9 @@ pub(crate) fn metg(records: &Records) -> Section {
         let plot = Lines {
             name: format!("metg-{pattern}"),
             title: format!("METG(50%): {pattern}"),
-            about: format!("Smallest task at which half the peak rate is kept, {pattern}, over ranks."),
+            about: format!(
+                "Smallest task at which half the peak rate is kept, {pattern}, over ranks."
+            ),
             x: "ranks".to_owned(),
             unit: entries[0].unit.clone(),
             log: true,

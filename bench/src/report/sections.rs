@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::data::{Run, definitions, groups, is_weak, mean, medium, runs, spread_of_ratio, table, when};
+use super::data::{
+    Run, definitions, groups, is_weak, mean, medium, runs, spread_of_ratio, table, when,
+};
 use super::html::{Cell, Figure, Section, Table};
 use super::rows::{About, Bar, Ratio, bars, dots, ratios};
 use super::svg::{OURS, engine};
@@ -14,9 +16,22 @@ const LIMIT: f64 = 1.6;
 /// Above this the sandbox costs more than it should.
 const SANDBOX_LIMIT: f64 = 1.5;
 
+/// Peers that few benchmarks have: they share plots.
+const PYTHON: [&str; 5] = ["numpy", "joblib", "ray", "dask", "mpi4py"];
+
 fn ratio_table(records: &Records, entries: &[&Entry]) -> Table {
-    let head =
-        ["What", "Peer", "Where", "Unit", "Ours", "p10", "p90", "Peer's", "Ours / peer in time", "Measured"];
+    let head = [
+        "What",
+        "Peer",
+        "Where",
+        "Unit",
+        "Ours",
+        "p10",
+        "p90",
+        "Peer's",
+        "Ours / peer in time",
+        "Measured",
+    ];
     let mut table = Table::new(&head);
     for entry in entries {
         let what = if entry.is_definition() { &entry.bench } else { &entry.metric };
@@ -40,7 +55,12 @@ fn ratio_table(records: &Records, entries: &[&Entry]) -> Table {
 /// of ranks and of hosts.
 fn shown(records: &Records, entry: &Entry, among: &[&Entry]) -> bool {
     let mode = |e: &Entry| (e.hosts.unwrap_or(1), e.ranks.unwrap_or(1) > 1);
-    let size = |e: &Entry| (e.workers() <= records.cpus(), if e.workers() <= records.cpus() { e.workers() } else { u32::MAX - e.workers() });
+    let size = |e: &Entry| {
+        (
+            e.workers() <= records.cpus(),
+            if e.workers() <= records.cpus() { e.workers() } else { u32::MAX - e.workers() },
+        )
+    };
     let same = among.iter().filter(|other| mode(other) == mode(entry));
     same.map(|other| size(other)).max() == Some(size(entry))
 }
@@ -52,27 +72,37 @@ fn against(records: &Records) -> Vec<Figure> {
     for (_, entries) in groups(&all) {
         for entry in entries.iter().copied().filter(|entry| shown(records, entry, &entries)) {
             if let Some(peer) = &entry.peer {
-                plots.entry((peer.clone(), entry.place())).or_default().push(entry);
+                let peer = if PYTHON.contains(&peer.as_str()) { "Python" } else { peer };
+                plots.entry((peer.to_owned(), entry.place())).or_default().push(entry);
             }
         }
     }
+    let label = |entry: &Entry| match entry.peer.as_deref() {
+        Some(peer) if PYTHON.contains(&peer) => format!("{}, {}", entry.bench, engine(peer)),
+        _ => entry.bench.clone(),
+    };
     let draw = |((peer, place), mut entries): ((String, String), Vec<&Entry>)| {
         let value = |entry: &Entry| entry.cost_ratio().unwrap_or(f64::MAX);
         entries.sort_by(|a, b| value(a).total_cmp(&value(b)));
         let title = format!("Against {}, {place}", engine(&peer));
         let about = About {
             name: format!("against-{peer}-{place}").replace(" × ", "-"),
-            about: format!("Our time over that of {} with {place}, for each benchmark.", engine(&peer)),
+            about: format!(
+                "Our time over that of {} with {place}, for each benchmark.",
+                engine(&peer)
+            ),
             title,
         };
         let rows: Vec<_> = entries
             .iter()
-            .filter_map(|e| Some(Ratio { label: e.bench.clone(), value: spread_of_ratio(e)? }))
+            .filter_map(|e| Some(Ratio { label: label(e), value: spread_of_ratio(e)? }))
             .collect();
         let mean = mean(rows.iter().map(|row| row.value.median)).filter(|_| rows.len() > 1);
         let plot = ratios(&about, &rows, mean, LIMIT)?;
         Some(Figure { plot, table: ratio_table(records, &entries), note: None })
     };
+    let mut plots: Vec<_> = plots.into_iter().collect();
+    plots.sort_by_key(|(_, entries)| std::cmp::Reverse(entries.len()));
     plots.into_iter().filter_map(draw).collect()
 }
 
@@ -194,8 +224,10 @@ pub(crate) fn memory(records: &Records) -> Section {
             }
         }
         let dot = |run: &Run| Some((run.engine.to_owned(), run.memory? / MIB));
-        let rows: Vec<_> =
-            rows.iter().map(|(name, runs)| (name.clone(), runs.iter().filter_map(dot).collect())).collect();
+        let rows: Vec<_> = rows
+            .iter()
+            .map(|(name, runs)| (name.clone(), runs.iter().filter_map(dot).collect()))
+            .collect();
         let about = About {
             name: format!("memory-{place}").replace(" × ", "-"),
             title: format!("Peak memory, {place}"),
@@ -218,22 +250,29 @@ pub(crate) fn memory(records: &Records) -> Section {
 pub(crate) fn parts(records: &Records) -> Section {
     let mut benches: BTreeMap<&str, Vec<&Entry>> = BTreeMap::new();
     for entry in &records.entries {
-        let elsewhere = entry.is_definition() || ["sandbox", "metg"].contains(&entry.bench.as_str());
+        let elsewhere =
+            entry.is_definition() || ["sandbox", "metg"].contains(&entry.bench.as_str());
         if entry.peer.is_some() && !elsewhere {
             benches.entry(&entry.bench).or_default().push(entry);
         }
     }
     let draw = |(bench, entries): (&str, Vec<&Entry>)| {
         let several = entries.iter().any(|entry| entry.peer != entries[0].peer);
-        let label = |entry: &Entry| match &entry.peer {
-            Some(peer) if several => format!("{}, {}", entry.metric, engine(peer)),
-            _ => entry.metric.clone(),
+        let label = |entry: &Entry| {
+            let mut words = vec![entry.metric.clone()];
+            // Where it ran, if the metric's name does not say it.
+            words.extend(
+                Some(entry.place()).filter(|place| !place.is_empty() && entry.what == entry.metric),
+            );
+            words.extend(entry.peer.as_deref().filter(|_| several).map(engine));
+            words.join(", ")
         };
         let rows: Vec<_> = entries
             .iter()
             .filter_map(|e| Some(Ratio { label: label(e), value: spread_of_ratio(e)? }))
             .collect();
-        let peer = if several { "its peers".to_owned() } else { engine(entries[0].peer.as_deref()?) };
+        let peer =
+            if several { "its peers".to_owned() } else { engine(entries[0].peer.as_deref()?) };
         let about = About {
             name: format!("part-{bench}"),
             title: format!("{bench}, against {peer}"),

@@ -13,7 +13,7 @@ use crate::records::Spread;
 pub(crate) const WIDTH: f64 = 360.0;
 
 /// About what a letter of small text takes.
-pub(crate) const LETTER: f64 = 5.9;
+pub(crate) const LETTER: f64 = 6.2;
 
 /// Colours that stay apart for the colour-blind (after Okabe and Ito), light and dark.
 const COLOURS: [(&str, &str); 10] = [
@@ -30,7 +30,7 @@ const COLOURS: [(&str, &str); 10] = [
 ];
 
 /// Engines by colour; what is not here is grey.
-const ENGINES: [(&str, &str); 13] = [
+const ENGINES: [(&str, &str); 14] = [
     ("mobula", "Mobula"),
     ("openmp", "OpenMP"),
     ("mpi", "C + MPI"),
@@ -44,15 +44,25 @@ const ENGINES: [(&str, &str); 13] = [
     ("serial", "serial C"),
     ("openblas", "OpenBLAS"),
     ("c", "a guest in C"),
+    ("openmp-queued-task", "OpenMP's queued task"),
 ];
 
 /// Our own name among the engines.
 pub(crate) const OURS: &str = "mobula";
 
-/// Colour and marker of an engine.
+/// A unit for people.
+pub(crate) fn unit(unit: &str) -> &str {
+    match unit {
+        "us" => "µs",
+        "1/s" => "per second",
+        _ => unit,
+    }
+}
+
+/// Colour of an engine, and its marker; with ten more for each further marker.
 pub(crate) fn style(engine: &str) -> usize {
     match engine {
-        "openblas" => 4,
+        "openblas" => 19,
         _ => ENGINES.iter().position(|(name, _)| *name == engine).unwrap_or(9).min(9),
     }
 }
@@ -67,12 +77,12 @@ pub(crate) fn engine(name: &str) -> String {
 pub(crate) fn css() -> String {
     let mut css = String::from(
         ".plot text{font:12px system-ui,-apple-system,\"Segoe UI\",Roboto,\"DejaVu Sans\",sans-serif;fill:#1b1f24}\
-         .plot .t{font-weight:600;font-size:13px}.plot .s{font-size:11px}\
+         .plot .halo{paint-order:stroke;stroke:#fff;stroke-width:3px}.plot .t{font-weight:600;font-size:13px}.plot .s{font-size:11px}\
          .plot .dim{fill:#57606a}.plot .g{stroke:#dfe3e8;stroke-width:1}\
          .plot .a{stroke:#57606a;stroke-width:1}.plot .e{stroke:#1b1f24;stroke-width:1.2;fill:none}",
     );
     let mut dark = String::from(
-        ".plot text{fill:#e6edf3}.plot .dim{fill:#9aa4af}.plot .g{stroke:#2b323b}\
+        ".plot text{fill:#e6edf3}.plot .halo{stroke:#0f141a}.plot .dim{fill:#9aa4af}.plot .g{stroke:#2b323b}\
          .plot .a{stroke:#9aa4af}.plot .e{stroke:#e6edf3}",
     );
     for (i, (light_colour, dark_colour)) in COLOURS.iter().enumerate() {
@@ -148,6 +158,16 @@ pub(crate) fn short(value: f64) -> String {
     digits(value, 3)
 }
 
+/// A number at an axis: 20k, 5M.
+pub(crate) fn tick(value: f64) -> String {
+    let scales = [(1e9, "G"), (1e6, "M"), (1e4, "k")];
+    match scales.into_iter().find(|(scale, _)| value >= scale * 0.999_999) {
+        Some((1e4, name)) => short(value / 1e3) + name,
+        Some((scale, name)) => short(value / scale) + name,
+        None => short(value),
+    }
+}
+
 /// From values to places.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Scale {
@@ -195,7 +215,10 @@ impl Scale {
         }
         let of = |steps: &[f64]| -> Vec<f64> {
             let decades = -15..16;
-            decades.flat_map(|d| steps.iter().map(move |s| s * 10_f64.powi(d))).filter(fits).collect()
+            decades
+                .flat_map(|d| steps.iter().map(move |s| s * 10_f64.powi(d)))
+                .filter(fits)
+                .collect()
         };
         let steps: [&[f64]; 4] =
             [&[1.0], &[1.0, 3.0], &[1.0, 2.0, 5.0], &[1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 7.0]];
@@ -263,13 +286,18 @@ impl Plot {
     pub(crate) fn marker(&mut self, style: usize, (x, y): (f64, f64), tip: &str) {
         let tip = escape(tip);
         let path = |points: &[(f64, f64)]| {
-            points.iter().fold(String::new(), |all, (dx, dy)| {
-                format!("{all}{:.1},{:.1} ", x + dx, y + dy)
-            })
+            points
+                .iter()
+                .fold(String::new(), |all, (dx, dy)| format!("{all}{:.1},{:.1} ", x + dx, y + dy))
         };
-        let shape = match style % 5 {
+        let (style, shape) = (style % 10, style + style / 10);
+        let shape = match shape % 5 {
             0 => format!("circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4.2\""),
-            1 => format!("rect x=\"{:.1}\" y=\"{:.1}\" width=\"7.4\" height=\"7.4\"", x - 3.7, y - 3.7),
+            1 => format!(
+                "rect x=\"{:.1}\" y=\"{:.1}\" width=\"7.4\" height=\"7.4\"",
+                x - 3.7,
+                y - 3.7
+            ),
             2 => format!("polygon points=\"{}\"", path(&[(0.0, -5.0), (4.8, 3.6), (-4.8, 3.6)])),
             3 => {
                 let around = [(0.0, -5.2), (5.2, 0.0), (0.0, 5.2), (-5.2, 0.0)];
@@ -292,12 +320,12 @@ impl Plot {
     pub(crate) fn legend(&mut self, entries: &[(usize, Option<&str>, String)]) -> f64 {
         let (mut x, mut y) = (8.0, 34.0);
         for (style, line, text) in entries {
-            let width = 24.0 + text.chars().count() as f64 * LETTER + 10.0;
+            let width = 24.0 + text.chars().count() as f64 * LETTER + 13.0;
             if x > 8.0 && x + width > WIDTH {
                 (x, y) = (8.0, y + 16.0);
             }
             if let Some(class) = line {
-                self.line(&format!("c{style} l {class}"), (x, y - 4.0), (x + 18.0, y - 4.0));
+                self.line(&format!("c{} l {class}", style % 10), (x, y - 4.0), (x + 18.0, y - 4.0));
             }
             if *line != Some("dash") {
                 self.marker(*style, (x + 9.0, y - 4.0), text);
