@@ -195,6 +195,7 @@ summary{cursor:pointer;font-size:.9rem;color:var(--link)}
 table{border-collapse:collapse;font-size:.85rem;margin:.4rem 0;font-variant-numeric:tabular-nums}
 th,td{text-align:left;padding:.2rem .7rem .2rem 0;border-bottom:1px solid var(--line);vertical-align:top}
 th{color:var(--dim);font-weight:600}
+figure td,figure th,#rows td,#rows th{white-space:nowrap}
 .n{text-align:right;white-space:nowrap}.good{color:var(--good)}.fair{color:var(--fair)}.poor{color:var(--poor)}
 .good,.poor{font-weight:600}
 table.stacks{font-size:.95rem}.stacks .n{text-align:left;white-space:normal}.stacks td{padding:.4rem 1.2rem .4rem 0}

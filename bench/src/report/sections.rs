@@ -22,14 +22,14 @@ const PYTHON: [&str; 5] = ["numpy", "joblib", "ray", "dask", "mpi4py"];
 fn ratio_table(records: &Records, entries: &[&Entry]) -> Table {
     let head = [
         "What",
-        "Peer",
-        "Where",
-        "Unit",
+        "Ours / peer, time",
         "Ours",
         "p10",
         "p90",
         "Peer's",
-        "Ours / peer in time",
+        "Unit",
+        "Peer",
+        "Where",
         "Measured",
     ];
     let mut table = Table::new(&head);
@@ -37,14 +37,14 @@ fn ratio_table(records: &Records, entries: &[&Entry]) -> Table {
         let what = if entry.is_definition() { &entry.bench } else { &entry.metric };
         table.rows.push(vec![
             what.clone().into(),
-            entry.peer.as_deref().map(engine).unwrap_or_default().into(),
-            entry.place().into(),
-            entry.unit.clone().into(),
+            entry.cost_ratio().map_or_else(Cell::default, Cell::ratio),
             Cell::number(entry.median),
             Cell::number(entry.p10),
             Cell::number(entry.p90),
             Cell::maybe(entry.peer_median),
-            entry.cost_ratio().map_or_else(Cell::default, Cell::ratio),
+            entry.unit.clone().into(),
+            entry.peer.as_deref().map(engine).unwrap_or_default().into(),
+            entry.place().into(),
             when(records, entry).into(),
         ]);
     }
