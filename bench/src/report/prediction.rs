@@ -128,7 +128,8 @@ const MODEL: &str = "The model, after LogGP (Alexandrov, Ionescu, Schauser, Sche
 const ASSUMED: &str = "What is assumed: one rank a host, with cores and memory of its own that are as fast as here; \
     a network as measured here between two hosts, which does not get slower with more of them; rank 0 starts every \
     call of an iteration itself. The band spans the fits without one of the points and those of all p10 and all \
-    p90, widened by the error of the test; it knows nothing of what a larger machine does differently.";
+    p90, widened by what so few runs leave open (a standard error) and by the error of the test; it knows nothing \
+    of what a larger machine does differently.";
 
 /// The section; says why where there is nothing to say.
 pub(crate) fn section(records: &Records) -> Section {
