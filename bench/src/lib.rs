@@ -10,7 +10,7 @@
 //! [`kernels`] measures what `bench/kernels/*.toml` defines. [`suite`] has the other benchmarks
 //! ([`platform`] and [`ranks`] some of them), [`programs`] builds and runs what they measure, [`launch`]
 //! starts those of several ranks, [`measure`] makes numbers of it, [`record`] writes them. [`records`] reads
-//! them, for [`compare`](mod@compare) and the report.
+//! them, for [`compare`](mod@compare); [`model`] says what more ranks would take, [`mod@report`] shows it all.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -29,5 +29,6 @@ pub mod ranks;
 pub mod record;
 pub mod records;
 pub mod reference;
+pub mod report;
 mod sandbox;
 pub mod suite;

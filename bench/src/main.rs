@@ -47,6 +47,14 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Make a page and plots of records.
+    Report {
+        /// Which ones [default: the newest of this kind of machine in bench/record].
+        records: Vec<PathBuf>,
+        /// Where to put index.html and the plots.
+        #[arg(long, value_name = "DIR", default_value = "target/report")]
+        out: PathBuf,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -133,6 +141,7 @@ fn main() -> ExitCode {
         Command::Compare { before, after, strict, json } => {
             compare_records(before, after, strict, json)
         }
+        Command::Report { records, out } => report(&records, &out),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -145,6 +154,12 @@ fn main() -> ExitCode {
 
 fn definitions(place: &Place) -> Result<Vec<Definition>> {
     Definition::all(&place.source("bench/kernels"))
+}
+
+fn report(records: &[PathBuf], out: &Path) -> Result<()> {
+    let page = mobula_bench::report::report(records, &Place::find()?.source(""), out)?;
+    writeln!(std::io::stdout(), "{}", page.display())?;
+    Ok(())
 }
 
 fn list() -> Result<()> {
