@@ -59,7 +59,8 @@ FAASM_MAIN_FUNC()
         double start = now();
         unsigned int failed = 0;
         for (p.worker = 0; p.worker < workers; p.worker++) {
-            ids[p.worker] = mobulaChainAt("vectors", bytes_of(p.length * p.worker), 1, BYTES(&p), sizeof p);
+            long middle = bytes_of(p.length * p.worker + p.length / 2);
+            ids[p.worker] = mobulaChainAt("vectors", middle, 1, BYTES(&p), sizeof p);
         }
         for (long w = 0; w < workers; w++) {
             failed |= faasmAwaitCall(ids[w]);

@@ -1,7 +1,7 @@
 /* synch-p2p N REPETITIONS WORKERS: the wavefront of synch-p2p.h with a chained call for each block.
  *
  * Who hands what to whom: a strip is a part of the value `grid` of its own, and calls for its blocks are placed
- * where it begins (mobulaChainAt), so the row above is always in the same memory. The edge comes as the call's
+ * where its middle is at home (mobulaChainAt), so the row above is always in the same memory. The edge comes as the call's
  * input, and the next one leaves as its output: that is right across hosts, and costs a copy of a few hundred
  * bytes on one. Main starts a block as soon as the block above and the one to the left have ended; there is no
  * barrier between steps. Only what is not at home travels when a block is pushed: with as many strips for each
@@ -78,9 +78,10 @@ FAASM_FUNC(step, 2)
     return 0;
 }
 
+/* The middle of a strip: where most of it is at home. */
 static long place(long n, long strip, long strips)
 {
-    return bytes_of((strip_start(n, strip, strips) - 1) * n);
+    return bytes_of((strip_start(n, strip, strips) + strip_start(n, strip + 1, strips) - 2) / 2 * n);
 }
 
 /* Waits for the block that a strip is busy with, if any, and keeps its edge. */

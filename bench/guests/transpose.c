@@ -1,6 +1,6 @@
 /* transpose N REPETITIONS WORKERS: B += A^T, A += 1 (transpose.h), one call for each worker's band.
  *
- * A call is placed where its band of A is at home, so that A never travels. What it adds to its strip of B
+ * A call is placed where the middle of its band of A is at home, so that A never travels. What it adds to its strip of B
  * it pushes, row by row of B: across hosts n² (1 - 1/hosts) elements an iteration, which is what the peer
  * with MPI sends. Nobody pulls before the check, because a strip of B has one writer, and that always runs on
  * the same host. */
@@ -95,7 +95,7 @@ static void fan_out(int entry, long n, long workers, long iterations, struct res
         struct band b = { n, band_start(n, w, workers), band_start(n, w + 1, workers), iterations };
         ids[w] = 0;
         if (b.lo < b.hi) {
-            ids[w] = mobulaChainAt("a", bytes_of(b.lo * n), entry, BYTES(&b), sizeof b);
+            ids[w] = mobulaChainAt("a", bytes_of((b.lo + b.hi) / 2 * n), entry, BYTES(&b), sizeof b);
         }
     }
     for (long w = 0; w < workers; w++) {
