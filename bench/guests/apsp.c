@@ -35,12 +35,15 @@ static int32_t* panel(int blocks, int row)
     return (int32_t*)faasmReadStateOffsetPtr("distances", bytes * blocks, bytes * row, bytes);
 }
 
-static void push_block(const struct task* t)
+/* Flags a block that was written. Pushed is what others need: row k, and in the last step everything. */
+static void written(const struct task* t)
 {
     long bytes = panel_bytes(t->blocks);
     faasmFlagStateOffsetDirty("distances", bytes * t->blocks, bytes * t->row + (long)t->column * BLOCK_BYTES,
                               BLOCK_BYTES);
-    faasmPushState("distances");
+    if (t->row == t->k || t->k + 1 == t->blocks) {
+        faasmPushState("distances");
+    }
 }
 
 /* Block (k, k), closed. */
@@ -68,8 +71,9 @@ FAASM_FUNC(fill, 1)
     int32_t* to = panel(t.blocks, t.row);
     for (t.column = 0; t.column < t.blocks; t.column++) {
         fill_block(to + t.column * CELLS, t.graph, t.n, t.row, t.column);
-        push_block(&t);
+        written(&t);
     }
+    faasmPushState("distances");
     return 0;
 }
 
@@ -78,7 +82,7 @@ FAASM_FUNC(closing, 2)
     struct task t = begin();
     int32_t* c = panel(t.blocks, t.row) + t.column * CELLS;
     close_block(c);
-    push_block(&t);
+    written(&t);
     memcpy(closed_block(&t), c, BLOCK_BYTES);
     faasmFlagStateOffsetDirty("closed", (long)t.blocks * CHUNK, (long)t.k * CHUNK, BLOCK_BYTES);
     faasmPushState("closed");
@@ -91,7 +95,7 @@ FAASM_FUNC(left, 3)
     struct task t = begin();
     int32_t* row = panel(t.blocks, t.row);
     relax(row + t.column * CELLS, row + t.k * CELLS, row + t.column * CELLS);
-    push_block(&t);
+    written(&t);
     return 0;
 }
 
@@ -101,7 +105,7 @@ FAASM_FUNC(rightwards, 4)
     struct task t = begin();
     int32_t* c = panel(t.blocks, t.row) + t.column * CELLS;
     relax(c, c, closed_block(&t));
-    push_block(&t);
+    written(&t);
     return 0;
 }
 
@@ -111,7 +115,7 @@ FAASM_FUNC(rest, 5)
     struct task t = begin();
     int32_t* row = panel(t.blocks, t.row);
     relax(row + t.column * CELLS, row + t.k * CELLS, panel(t.blocks, t.k) + t.column * CELLS);
-    push_block(&t);
+    written(&t);
     return 0;
 }
 

@@ -4,8 +4,8 @@
  * where its middle is at home (mobulaChainAt), so the row above is always in the same memory. The edge comes as the call's
  * input, and the next one leaves as its output: that is right across hosts, and costs a copy of a few hundred
  * bytes on one. Main starts a block as soon as the block above and the one to the left have ended; there is no
- * barrier between steps. Only what is not at home travels when a block is pushed: with as many strips for each
- * rank, next to nothing.
+ * barrier between steps. When a strip is whole it is pushed, of which only what is not at home
+ * travels: next to nothing.
  *
  * STRIPS for each worker, so that one has work while main hears of the other's end. Blocks have about GRAIN
  * points: less is more parallelism, and more calls. */
@@ -40,10 +40,13 @@ static double* strip_of(const struct block* b, long* columns, long* offset)
                                             bytes_of(*columns * b->n));
 }
 
-static void push(const struct block* b, long offset, long points)
+/* Nobody else reads a strip while it is worked on: it is pushed once it is whole. */
+static void written(const struct block* b, long offset, long points, int whole)
 {
     faasmFlagStateOffsetDirty("grid", bytes_of(b->n * (b->n - 1)), bytes_of(offset), bytes_of(points));
-    faasmPushState("grid");
+    if (whole) {
+        faasmPushState("grid");
+    }
 }
 
 FAASM_FUNC(fill, 1)
@@ -56,7 +59,7 @@ FAASM_FUNC(fill, 1)
     for (long j = 0; j < columns; j++) {
         strip[j] = (double)(strip_start(b.n, b.strip, b.strips) + j);
     }
-    push(&b, offset, columns * b.n);
+    written(&b, offset, columns * b.n, 1);
     return 0;
 }
 
@@ -73,7 +76,7 @@ FAASM_FUNC(step, 2)
         b.edge[0] = b.row == 1 ? b.origin : b.edge[0];
     }
     sweep(strip + b.row * columns, columns, columns, b.rows, b.edge);
-    push(&b, offset + b.row * columns, b.rows * columns);
+    written(&b, offset + b.row * columns, b.rows * columns, b.row + b.rows == b.n);
     faasmSetOutput(b.edge, bytes_of(b.rows + 1));
     return 0;
 }
