@@ -5,7 +5,7 @@
  * A row of blocks is a panel, which begins at a chunk of the value `distances`; all its calls are placed where
  * it is at home, so that a panel is only ever written on one host, and columns of blocks need not travel. What
  * does is panel k in phase 3 of step k. Before, no other host has looked at it in this iteration: all pull in
- * step 0, and from then on look at panel k alone, after phase 2 has pushed it. So no further pull is needed, each
+ * step 0, and from then on look at panel k alone, after it was pushed behind phase 2. So no further pull is needed, each
  * of which would fetch again what a sibling has just fetched. Block (k, k), which phase 2 needs earlier, is
  * copied to a chunk of its own of the value `closed`. The answer is looked at by a call, because main's windows
  * would stay open, and a pull brings open windows up to date at once. */
@@ -15,7 +15,7 @@
 
 enum { MOST_BLOCKS = 128, CHUNK = 64 << 10, BLOCK_BYTES = CELLS * 4 };
 
-enum entry { FILL = 1, CLOSE, LEFT, RIGHT, REST, VERIFY };
+enum entry { FILL = 1, CLOSE, LEFT, RIGHT, REST, PUSH, VERIFY };
 
 struct task {
     int blocks, k, row, column;
@@ -35,15 +35,11 @@ static int32_t* panel(int blocks, int row)
     return (int32_t*)faasmReadStateOffsetPtr("distances", bytes * blocks, bytes * row, bytes);
 }
 
-/* Flags a block that was written. Pushed is what others need: row k, and in the last step everything. */
 static void written(const struct task* t)
 {
     long bytes = panel_bytes(t->blocks);
     faasmFlagStateOffsetDirty("distances", bytes * t->blocks, bytes * t->row + (long)t->column * BLOCK_BYTES,
                               BLOCK_BYTES);
-    if (t->row == t->k || t->k + 1 == t->blocks) {
-        faasmPushState("distances");
-    }
 }
 
 /* Block (k, k), closed. */
@@ -119,6 +115,14 @@ FAASM_FUNC(rest, 5)
     return 0;
 }
 
+/* What the host of a panel has written to it. One push for many tasks, because it looks at all that the host
+ * has: across hosts that takes milliseconds. */
+FAASM_FUNC(push, 6)
+{
+    faasmPushState("distances");
+    return 0;
+}
+
 static const int32_t* answer[MOST_BLOCKS];
 
 static int32_t found(long i, long j)
@@ -127,7 +131,7 @@ static int32_t found(long i, long j)
 }
 
 /* Compares the distances; their sum is the output. */
-FAASM_FUNC(verify, 6)
+FAASM_FUNC(verify, 7)
 {
     struct task t;
     faasmGetInput(BYTES(&t), sizeof t);
@@ -170,6 +174,8 @@ static void step(struct task t)
         }
     }
     await(count);
+    ids[0] = chain(PUSH, t, t.k, 0);
+    await(1);
     count = 0;
     for (int i = 0; i < t.blocks; i++) {
         for (int j = 0; j < t.blocks; j++) {
@@ -215,6 +221,10 @@ FAASM_MAIN_FUNC()
         }
         if (graph == RING || r + 1 == repetitions) {
             struct task t = { .blocks = blocks, .graph = graph, .n = (int)n };
+            for (int row = 0; row < blocks; row++) {
+                ids[row] = chain(PUSH, t, row, 0);
+            }
+            await(blocks);
             if (faasmAwaitCallOutput(faasmChainThisInput(VERIFY, BYTES(&t), sizeof t), BYTES(&sum), sizeof sum) != 0) {
                 return 1;
             }
