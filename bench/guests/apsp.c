@@ -1,14 +1,15 @@
-/* apsp N REPETITIONS WORKERS: blocked Floyd-Warshall (apsp.h) with a chained call for every block: calls of 10
- * to 20 us, thousands an iteration. The first of the iterations that warm up is on the ring, the others and
- * all that are measured are on the random graph.
+/* apsp N REPETITIONS WORKERS: blocked Floyd-Warshall (apsp.h) with a chained call for every block: calls of
+ * 10 to 20 us, thousands an iteration. The first of the iterations that warm up is on the ring, the others
+ * and all that are measured are on the random graph.
  *
- * A row of blocks is a panel, which begins at a chunk of the value `distances`; all its calls are placed where
- * it is at home, so that a panel is only ever written on one host, and columns of blocks need not travel. What
- * does is panel k in phase 3 of step k. Before, no other host has looked at it in this iteration: all pull in
- * step 0, and from then on look at panel k alone, after it was pushed behind phase 2. So no further pull is needed, each
- * of which would fetch again what a sibling has just fetched. Block (k, k), which phase 2 needs earlier, is
- * copied to a chunk of its own of the value `closed`. The answer is looked at by a call, because main's windows
- * would stay open, and a pull brings open windows up to date at once. */
+ * A row of blocks is a panel, which begins at a chunk of the value `distances`; all its calls are placed
+ * where it is at home, so that a panel is only ever written on one host, and columns of blocks need not
+ * travel. What does is panel k in phase 3 of step k. Before, no other host has looked at it in this
+ * iteration: all pull in step 0, and from then on look at panel k alone, after it was pushed behind phase 2.
+ * So no further pull is needed, each of which would fetch again what a sibling has just fetched. Block (k,
+ * k), which phase 2 needs earlier, is copied to a chunk of its own of the value `closed`. The answer is
+ * looked at by a call, because main's windows would stay open, and a pull brings open windows up to date at
+ * once. */
 #include <faasm/faasm.h>
 
 #include "apsp.h"
@@ -45,7 +46,8 @@ static void written(const struct task* t)
 /* Block (k, k), closed. */
 static int32_t* closed_block(const struct task* t)
 {
-    return (int32_t*)faasmReadStateOffsetPtr("closed", (long)t->blocks * CHUNK, (long)t->k * CHUNK, BLOCK_BYTES);
+    long all = (long)t->blocks * CHUNK, offset = (long)t->k * CHUNK;
+    return (int32_t*)faasmReadStateOffsetPtr("closed", all, offset, BLOCK_BYTES);
 }
 
 static struct task begin(void)
@@ -225,7 +227,8 @@ FAASM_MAIN_FUNC()
                 ids[row] = chain(PUSH, t, row, 0);
             }
             await(blocks);
-            if (faasmAwaitCallOutput(faasmChainThisInput(VERIFY, BYTES(&t), sizeof t), BYTES(&sum), sizeof sum) != 0) {
+            unsigned int id = faasmChainThisInput(VERIFY, BYTES(&t), sizeof t);
+            if (faasmAwaitCallOutput(id, BYTES(&sum), sizeof sum) != 0) {
                 return 1;
             }
         }

@@ -5,12 +5,12 @@
  *   2. relax (k, j) by (k, k) from the left, (i, k) by (k, k) from the right      2 (blocks - 1) tasks
  *   3. relax (i, j) by (i, k) and (k, j)                                          (blocks - 1)² tasks
  *
- * relax is c = min(c, a + b) as a matrix product. It may be done in place where c is a or b, because (k, k) is
- * closed and a distance that is already better is still one of a path.
+ * relax is c = min(c, a + b) as a matrix product. It may be done in place where c is a or b, because (k, k)
+ * is closed and a distance that is already better is still one of a path.
  *
- * Two graphs with known answers. A ring with edges of 1 in both directions: min(|i - j|, n - |i - j|). And one
- * with pseudo-random edges, about DEGREE from each point, beside a ring in one direction, so that all can be
- * reached; there all distances from some points are compared with Dijkstra's.
+ * Two graphs with known answers. A ring with edges of 1 in both directions: min(|i - j|, n - |i - j|). And
+ * one with pseudo-random edges, about DEGREE from each point, beside a ring in one direction, so that all
+ * can be reached; there all distances from some points are compared with Dijkstra's.
  */
 #ifndef BENCH_APSP_H
 #define BENCH_APSP_H
@@ -195,7 +195,8 @@ static inline long wrong_distances(int graph, long n, distances* found)
         free(distance);
     }
     if (wrong != 0) {
-        fprintf(stderr, "apsp: %ld distances of the %s are wrong\n", wrong, graph == RING ? "ring" : "random graph");
+        fprintf(stderr, "apsp: %ld distances of the %s are wrong\n", wrong,
+                graph == RING ? "ring" : "random graph");
     }
     return wrong;
 }

@@ -1,10 +1,9 @@
 /* reduce N REPETITIONS WORKERS: the sum of all workers' vectors (reduce.h), one call for each. A call merges
- * its vector into `total` with mobulaMergeState, and pushes by merging: on one host calls add to the same bytes,
- * atomically by element; another host sends what its copy has gained.
+ * its vector into `total` with mobulaMergeState, and pushes by merging: on one host calls add to the same
+ * bytes, atomically by element; another host sends what its copy has gained.
  *
- * Vectors are at home where their calls are placed, and no call needs another's: they are
- * pushed at the end. Calls begin to merge at
- * different places, so that they do not fight for the same lines of the cache. */
+ * Vectors are at home where their calls are placed, and no call needs another's: they are pushed at the end.
+ * Calls begin to merge at different places, so that they do not fight for the same lines of the cache. */
 #include <faasm/faasm.h>
 
 #include "reduce.h"

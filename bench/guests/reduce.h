@@ -1,11 +1,11 @@
-/* reduce: what guest and peers share. Each worker has a vector, and each iteration adds all of them, element by
- * element, to one total, in the spirit of the kernel of that name in the Parallel Research Kernels. N is the
- * number of elements of all vectors together, so each has N / WORKERS: what an iteration reads is the same for
- * any number of workers.
+/* reduce: what guest and peers share. Each worker has a vector, and each iteration adds all of them, element
+ * by element, to one total, in the spirit of the kernel of that name in the Parallel Research Kernels. N is
+ * the number of elements of all vectors together, so each has N / WORKERS: what an iteration reads is the
+ * same for any number of workers.
  *
- * In iteration t (from 0) worker w of W has t + (2 w + 1) / W at even places, and 2 less at odd ones. The mean
- * over the workers is t + 1 and t - 1 there, whatever W is; so after T iterations total / W is
- * T (T - 1) / 2 + T and - T, and the mean of that is T (T - 1) / 2: the check, up to rounding of 1 / W.
+ * In iteration t (from 0) worker w of W has t + (2 w + 1) / W at even places, and 2 less at odd ones. The
+ * mean over the workers is t + 1 and t - 1 there, whatever W is; so after T iterations total / W is T (T -
+ * 1) / 2 + T and - T, and the mean of that is T (T - 1) / 2: the check, up to rounding of 1 / W.
  */
 #ifndef BENCH_REDUCE_H
 #define BENCH_REDUCE_H

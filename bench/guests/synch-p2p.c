@@ -1,11 +1,11 @@
 /* synch-p2p N REPETITIONS WORKERS: the wavefront of synch-p2p.h with a chained call for each block.
  *
- * Who hands what to whom: a strip is a part of the value `grid` of its own, and calls for its blocks are placed
- * where its middle is at home (mobulaChainAt), so the row above is always in the same memory. The edge comes as the call's
- * input, and the next one leaves as its output: that is right across hosts, and costs a copy of a few hundred
- * bytes on one. Main starts a block as soon as the block above and the one to the left have ended; there is no
- * barrier between steps. When a strip is whole it is pushed, of which only what is not at home
- * travels: next to nothing.
+ * Who hands what to whom: a strip is a part of the value `grid` of its own, and calls for its blocks are
+ * placed where its middle is at home (mobulaChainAt), so the row above is always in the same memory. The
+ * edge comes as the call's input, and the next one leaves as its output: that is right across hosts, and
+ * costs a copy of a few hundred bytes on one. Main starts a block as soon as the block above and the one to
+ * the left have ended; there is no barrier between steps. When a strip is whole it is pushed, of which only
+ * what is not at home travels: next to nothing.
  *
  * STRIPS for each worker, so that one has work while main hears of the other's end. Blocks have about GRAIN
  * points: less is more parallelism, and more calls. */

@@ -1,9 +1,9 @@
 /* transpose N REPETITIONS WORKERS: B += A^T, A += 1 (transpose.h), one call for each worker's band.
  *
- * A call is placed where the middle of its band of A is at home, so that A never travels. What it adds to its strip of B
- * it pushes, row by row of B: across hosts n² (1 - 1/hosts) elements an iteration, which is what the peer
- * with MPI sends. Nobody pulls before the check, because a strip of B has one writer, and that always runs on
- * the same host. */
+ * A call is placed where the middle of its band of A is at home, so that A never travels. What it adds to
+ * its strip of B it pushes, row by row of B: across hosts n² (1 - 1/hosts) elements an iteration, which is
+ * what the peer with MPI sends. Nobody pulls before the check, because a strip of B has one writer, and that
+ * always runs on the same host. */
 #include <faasm/faasm.h>
 
 #include "transpose.h"

@@ -1,5 +1,5 @@
-/* Peer of fork-join: fork-join_mpi N REPETITIONS WORKERS. Rank 0 broadcasts the work, all do it, and a reduction
- * of their results ends the iteration. */
+/* Peer of fork-join: fork-join_mpi N REPETITIONS WORKERS. Rank 0 broadcasts the work, all do it, and a
+ * reduction of their results ends the iteration. */
 #include <mpi.h>
 
 #include "../guests/fork-join.h"

@@ -1,5 +1,5 @@
-/* Peer of reduce: reduce_openmp N REPETITIONS WORKERS. A vector for each thread, and each thread adds its share
- * of the elements of all vectors to the total. */
+/* Peer of reduce: reduce_openmp N REPETITIONS WORKERS. A vector for each thread, and each thread adds its
+ * share of the elements of all vectors to the total. */
 #define _GNU_SOURCE
 #include <omp.h>
 

@@ -1,5 +1,5 @@
-/* Peer of synch-p2p: synch-p2p_mpi N REPETITIONS WORKERS. As the kernel of PRK with MPI: a strip of columns for
- * each rank, and after every group of rows a message with their last points to the right neighbour; the
+/* Peer of synch-p2p: synch-p2p_mpi N REPETITIONS WORKERS. As the kernel of PRK with MPI: a strip of columns
+ * for each rank, and after every group of rows a message with their last points to the right neighbour; the
  * corner goes from the last rank to the first. */
 #define _GNU_SOURCE
 #include <mpi.h>

@@ -20,7 +20,8 @@ static void strip(double* a, long n, long lo, long hi, long thread, long base)
     double edge[GROUP + 1];
     for (long row = 1; row < n; row += GROUP) {
         long rows = n - row < GROUP ? n - row : GROUP;
-        while (thread > 0 && atomic_load_explicit(&done[thread - 1].rows, memory_order_acquire) < base + row + rows) {
+        while (thread > 0
+               && atomic_load_explicit(&done[thread - 1].rows, memory_order_acquire) < base + row + rows) {
             __builtin_ia32_pause();
         }
         for (long r = 0; r <= rows; r++) {
