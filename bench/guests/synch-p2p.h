@@ -1,7 +1,8 @@
-/* synch-p2p: what guest and peers share. A pipelined wavefront over a grid of n x n points, as in the Parallel
- * Research Kernels: A(i, j) = A(i-1, j) + A(i, j-1) - A(i-1, j-1), where A(0, j) = j and A(i, 0) = i. The
- * corner is then 2 (n - 1). A(0, 0) becomes its negative, which makes it 2 (n - 1) more in the next iteration:
- * t iterations in a row end with 2 t (n - 1), and no iteration can begin before the one before it has ended.
+/* synch-p2p: what guest and peers share. A pipelined wavefront over a grid of n x n points, as in the
+ * Parallel Research Kernels: A(i, j) = A(i-1, j) + A(i, j-1) - A(i-1, j-1), where A(0, j) = j and
+ * A(i, 0) = i. The corner is then 2 (n - 1). A(0, 0) becomes its negative, which makes it 2 (n - 1) more in
+ * the next iteration: t iterations in a row end with 2 t (n - 1), and no iteration can begin before the one
+ * before it has ended.
  *
  *      strip 0   strip 1   strip 2
  *     ┌────────┬─────────┬─────────┐
@@ -21,8 +22,8 @@
 
 enum { WARM_UP = 2, MOST_ROWS = 256 };
 
-/* A block at p, below a row that is finished. edge[0] is the point left of that row, edge[1...] those left of
- * ours; on return they are the last points of these rows. Four rows at once, because in a row each point waits
+/* A block at p, below a row that is finished. edge[0] is the point left of that row, edge[1...] those left
+ * of ours; on return they are the last points of these rows. Four rows at once, because in a row each point waits
  * for the one before it: one row alone would take the latency of an addition a point. */
 static inline void sweep(double* p, long stride, long columns, long rows, double* edge)
 {

@@ -19,8 +19,8 @@
 
 #include "samples.h"
 
-/* Where the order is a power of two, rows of a tile share sets of the caches: of tiles of 8, 16, 32 and 64, those
- * of 16 are the fastest at n = 4096. */
+/* Where the order is a power of two, rows of a tile share sets of the caches: of tiles of 8, 16, 32 and 64,
+ * those of 16 are the fastest at n = 4096. */
 enum { TILE = 16, LINE = 8, WARM_UP = 2 };
 
 typedef double v2 __attribute__((vector_size(16)));
