@@ -25,9 +25,10 @@ int main(int argc, char** argv)
     double* weights = allocate<double>(size_t(features));
     double* gradient = allocate<double>(size_t(features));
     float* copy = allocate<float>(size_t(features));
-    sgd::Row* rows = allocate<sgd::Row>(size_t((hi - lo) * rowsInChunk));
-    for (int64_t c = lo; c < hi; c++)
-        std::copy_n(flights.rows + c % set.inFile * rowsInChunk, rowsInChunk, rows + (c - lo) * rowsInChunk);
+    const int64_t held = std::min(hi - lo, set.inFile);
+    sgd::Row* rows = allocate<sgd::Row>(size_t(held * rowsInChunk));
+    for (int64_t i = 0; i < held; i++)
+        std::copy_n(flights.rows + (lo + i) % set.inFile * rowsInChunk, rowsInChunk, rows + i * rowsInChunk);
 
     for (long r = -1; r < repetitions; r++) {
         if (r <= 0) {
@@ -39,13 +40,15 @@ int main(int argc, char** argv)
         for (int64_t step = 0; step < kSteps; step++) {
             std::fill(gradient, gradient + features, 0.0);
             for (int64_t c = firstOf(step, lo); c < hi; c += kSteps)
-                addGradient(rows + (c - lo) * rowsInChunk, copy, gradient);
+                addGradient(rows + (c - lo) % held * rowsInChunk, copy, gradient);
             MPI_Allreduce(MPI_IN_PLACE, gradient, int(features), MPI_DOUBLE, MPI_SUM, MPI_COMM_WORLD);
             update(weights, copy, gradient, 0, features, rowsOfStep(step, set.chunks));
         }
         if (rank == 0 && r >= 0) sample("iteration", "ms", (now() - start) * 1e3);
     }
-    double loss = sgd::evaluate(rows, size_t((hi - lo) * rowsInChunk), copy, nullptr).loss, sum = 0;
+    double loss = 0, sum = 0;
+    for (int64_t i = 0; i < hi - lo; i++)
+        loss += sgd::evaluate(rows + i % held * rowsInChunk, size_t(rowsInChunk), copy, nullptr).loss;
     MPI_Reduce(&loss, &sum, 1, MPI_DOUBLE, MPI_SUM, 0, MPI_COMM_WORLD);
     if (rank == 0) std::printf("check %.17g\n", checkOf(sum, set.chunks, copy, uint32_t(features)));
     MPI_Finalize();

@@ -21,7 +21,8 @@ int main(int argc, char** argv)
     float* shared = allocate<float>(size_t(features));
     std::vector<double*> gradients((size_t(threads)));
     const int64_t rowsInChunk = sgd::kRowsPerChunk;
-    sgd::Row* rows = allocate<sgd::Row>(size_t(set.chunks * rowsInChunk));
+    const int64_t held = std::min(set.chunks, set.inFile);
+    sgd::Row* rows = allocate<sgd::Row>(size_t(held * rowsInChunk));
     double seconds = 0, loss = 0;
 
 #pragma omp parallel num_threads(threads) reduction(+ : loss)
@@ -29,8 +30,8 @@ int main(int argc, char** argv)
         const int me = omp_get_thread_num();
         const int64_t lo = set.chunks * me / threads, hi = set.chunks * (me + 1) / threads;
         const int64_t from = features * me / threads, to = features * (me + 1) / threads;
-        for (int64_t c = lo; c < hi; c++)
-            std::copy_n(flights.rows + c % set.inFile * rowsInChunk, rowsInChunk, rows + c * rowsInChunk);
+        for (int64_t c = lo; c < hi && c < held; c++)
+            std::copy_n(flights.rows + c * rowsInChunk, rowsInChunk, rows + c * rowsInChunk);
         double* mine = gradients[size_t(me)] = allocate<double>(size_t(features));
         for (long r = -1; r < repetitions; r++) {
             if (r <= 0) {
@@ -43,7 +44,7 @@ int main(int argc, char** argv)
             for (int64_t step = 0; step < kSteps; step++) {
                 std::fill(mine, mine + features, 0.0);
                 for (int64_t c = firstOf(step, lo); c < hi; c += kSteps)
-                    addGradient(rows + c * rowsInChunk, shared, mine);
+                    addGradient(rows + c % held * rowsInChunk, shared, mine);
 #pragma omp barrier
                 double* sum = gradients[0];
                 for (int t = 1; t < threads; t++)
@@ -54,7 +55,8 @@ int main(int argc, char** argv)
 #pragma omp master
             if (r >= 0) sample("iteration", "ms", (now() - seconds) * 1e3);
         }
-        loss += sgd::evaluate(rows + lo * rowsInChunk, size_t((hi - lo) * rowsInChunk), shared, nullptr).loss;
+        for (int64_t c = lo; c < hi; c++)
+            loss += sgd::evaluate(rows + c % held * rowsInChunk, size_t(rowsInChunk), shared, nullptr).loss;
     }
     std::printf("check %.17g\n", checkOf(loss, set.chunks, shared, uint32_t(features)));
     return 0;
