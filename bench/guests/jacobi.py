@@ -50,7 +50,11 @@ def main():
     parts = [plate.part(n, i, workers) for i in range(workers)]
 
     def all_parts(function, step):
-        calls = [function.chain_at("even", 8 * n * lo, n, lo, hi, step) for lo, hi in parts]
+        # Where the middle is at home: parts and homes differ at their ends.
+        homes = [8 * n * ((lo + hi) // 2) for lo, hi in parts]
+        calls = [
+            function.chain_at("even", home, n, lo, hi, step) for home, (lo, hi) in zip(homes, parts)
+        ]
         return [call.wait() for call in calls]
 
     all_parts(fill, 0)

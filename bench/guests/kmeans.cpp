@@ -52,7 +52,9 @@ void chainAll(Job& job, int entry)
     for (size_t i = 0; i < job.parts.size(); i++) {
         Request& part = job.parts[i];
         part.table = job.request.table;
-        job.ids[i] = mobulaChainAt("points", part.lo * kBlockBytes, entry, BYTES(&part), sizeof part);
+        // The middle: parts and homes may differ by a block at their ends.
+        const int64_t home = (part.lo + part.hi) / 2 * kBlockBytes;
+        job.ids[i] = mobulaChainAt("points", home, entry, BYTES(&part), sizeof part);
     }
 }
 

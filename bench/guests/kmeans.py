@@ -56,7 +56,12 @@ def main():
     parts = [(lo, hi) for lo, hi in parts if lo < hi]
 
     def chain_all(function, argument):
-        return [function.chain_at("points", 4 * COLUMNS * lo, n, lo, hi, argument) for lo, hi in parts]
+        # Where the middle is at home: parts and homes differ at their ends.
+        homes = [4 * COLUMNS * ((lo + hi) // 2) for lo, hi in parts]
+        return [
+            function.chain_at("points", home, n, lo, hi, argument)
+            for home, (lo, hi) in zip(homes, parts)
+        ]
 
     def step(centres):
         return sum(call.wait() for call in chain_all(assign, centres))

@@ -84,7 +84,9 @@ void chainAll(Job& job, int entry, int64_t step)
     for (size_t i = 0; i < job.parts.size(); i++) {
         Request& part = job.parts[i];
         part.step = step;
-        const long home = long(sgd::kDataOffset + part.lo % part.set.inFile * 64 * 1024);
+        // The middle: parts and homes may differ by a chunk at their ends.
+        const int64_t middle = (part.lo + part.hi) / 2 % part.set.inFile;
+        const int64_t home = sgd::kDataOffset + middle * 64 * 1024;
         job.ids[i] = mobulaChainAt("train", home, entry, BYTES(&part), sizeof part);
     }
 }
