@@ -1,5 +1,5 @@
-"""jacobi-python: jacobi.py N REPETITIONS WORKERS. Heat on an n x n plate in numpy, on windows; an iteration is a
-step. What it computes is bench/peers/python/plate.py's, as with the peers (--py-path).
+"""jacobi-python: jacobi.py N REPETITIONS WORKERS. Heat on an n x n plate in numpy, on windows; an
+iteration is a step. What it computes is bench/peers/python/plate.py's, as with the peers (--py-path).
 
 even, odd   n x n, float64: the plate after even and odd numbers of steps
 

@@ -1,5 +1,5 @@
-"""kmeans-python: kmeans.py N REPETITIONS WORKERS. k-means on N points of the flights (0: one for each row); an
-iteration is one step.
+"""kmeans-python: kmeans.py N REPETITIONS WORKERS. k-means on N points of the flights (0: one for
+each row); an iteration is one step.
 
 train    state that is given: the rows
 points   n x 15, float32; every part is made and read on the host where it is at home
