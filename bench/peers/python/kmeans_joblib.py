@@ -1,30 +1,29 @@
-"""python-kmeans' peer: joblib with its own processes, which map the points."""
+"""kmeans-python's peer: kmeans_joblib.py N REPETITIONS WORKERS. joblib with its own processes, which stay
+and map the points."""
 
 import os
-import sys
 import tempfile
-import time
 
 import clusters
 import numpy as np
-from clusters import PARTS, STEPS
 from joblib import Parallel, delayed
 
 
-def sums_of(points, centres, index):
-    lo, hi = clusters.part(len(points), index)
+def sums_of(points, centres, index, parts):
+    lo, hi = clusters.part(len(points), index, parts)
     return clusters.sums_of(points[lo:hi], centres)
 
 
+n, repetitions, workers = clusters.arguments()
+rows = clusters.rows()
+n = n or len(rows)
 with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as shared:
-    np.save(f"{shared}/points.npy", clusters.read(sys.argv[1], int(sys.argv[2])))
+    np.save(f"{shared}/points.npy", clusters.points_of(rows, 0, n))
+    # A mapped array is handed to the processes by its name.
     points = np.load(f"{shared}/points.npy", mmap_mode="r")
-    centres, seconds = clusters.first_centres(points), []
-    with Parallel(n_jobs=int(sys.argv[3])) as run:
-        run(delayed(sums_of)(points, centres, i) for i in range(PARTS))
-        for _ in range(STEPS):
-            start = time.perf_counter()
-            parts = run(delayed(sums_of)(points, centres, i) for i in range(PARTS))
-            centres = clusters.moved(centres, sum(parts))
-            seconds.append(time.perf_counter() - start)
-    clusters.report(seconds, centres)
+    with Parallel(n_jobs=workers) as run:
+
+        def step(centres):
+            return sum(run(delayed(sums_of)(points, centres, i, workers) for i in range(workers)))
+
+        clusters.run(step, clusters.first_centres(rows, n), n, repetitions)

@@ -1,32 +1,37 @@
-"""python-kmeans' peer: Ray, with the points in its object store."""
+"""kmeans-python's peer: kmeans_ray.py N REPETITIONS WORKERS. Ray, an actor for each worker that keeps its
+part: a view of the points in the object store."""
 
 import sys
-import time
 
 import clusters
 import ray
-from clusters import PARTS, STEPS
 
 
 @ray.remote
-def sums_of(points, centres, index):
-    lo, hi = clusters.part(len(points), index)
-    return clusters.sums_of(points[lo:hi], centres)
+class Worker:
+    def __init__(self, points, index, parts):
+        lo, hi = clusters.part(len(points), index, parts)
+        self.points = points[lo:hi]
+
+    def sums_of(self, centres):
+        return clusters.sums_of(self.points, centres)
 
 
+n, repetitions, workers = clusters.arguments()
 ray.init(
-    num_cpus=int(sys.argv[3]),
+    num_cpus=workers,
     logging_level="error",
     include_dashboard=False,
     runtime_env={"env_vars": {"PYTHONPATH": sys.path[0]}},
 )
-points = clusters.read(sys.argv[1], int(sys.argv[2]))
-centres, seconds = clusters.first_centres(points), []
-shared = ray.put(points)
-ray.get([sums_of.remote(shared, centres, i) for i in range(PARTS)])
-for _ in range(STEPS):
-    start = time.perf_counter()
-    parts = ray.get([sums_of.remote(shared, centres, i) for i in range(PARTS)])
-    centres = clusters.moved(centres, sum(parts))
-    seconds.append(time.perf_counter() - start)
-clusters.report(seconds, centres)
+rows = clusters.rows()
+n = n or len(rows)
+shared = ray.put(clusters.points_of(rows, 0, n))
+actors = [Worker.remote(shared, i, workers) for i in range(workers)]
+
+
+def step(centres):
+    return sum(ray.get([actor.sums_of.remote(centres) for actor in actors]))
+
+
+clusters.run(step, clusters.first_centres(rows, n), n, repetitions)
