@@ -6,6 +6,7 @@
 //! * [`reference`](mod@reference) computes the optimum that SGD should reach, and judges weights
 //!   with an evaluation of its own.
 //! * [`check`] puts both together into a verdict.
+//! * [`graph`] turns WordNet into the graph that PageRank is measured on.
 //!
 //! [`suite`] has the benchmarks ([`platform`] and [`ranks`] some of them), [`programs`] builds and runs
 //! what they measure, [`launch`] starts those of several ranks, [`measure`] makes numbers of it.
@@ -15,6 +16,7 @@
 
 pub mod check;
 pub mod data;
+pub mod graph;
 pub mod launch;
 pub mod measure;
 pub mod platform;
