@@ -21,20 +21,23 @@ int main(int argc, char** argv)
     }
     uint64_t lo = (uint64_t)places[rank], count = (uint64_t)counts[rank], hi = lo + count;
     uint64_t edges = edges_before(&g, hi) - edges_before(&g, lo);
-    struct rows rows = { lo, hi, pages(4 * count), pages(4 * edges), pages(4 * count) };
+    struct rows rows = { pages(4 * count), pages(4 * edges), pages(8 * count) };
+    uint32_t* dangling = pages(4 * count);
     double *gives = pages(8 * all), *after = pages(8 * count);
-    double lost = 0, all_lost = 0, sums[2] = { 0, 0 }, all_sums[2] = { 0, 0 };
+    double lost, all_lost, sums[2] = { 0, 0 }, all_sums[2] = { 0, 0 };
 
-    fill(&g, n, rows, lo, lo, hi);
-    for (uint64_t i = 0; i < all; i++) {
-        uint32_t out = g.out[i % g.vertices];
-        all_lost += out == 0 ? begin(i, all) : 0;
-        gives[i] = given(begin(i, all), out);
+    uint64_t lonely = fill(&g, n, rows, dangling, lo, lo, hi);
+    for (uint64_t k = 0; k < count; k++) {
+        after[k] = begin(lo + k, all) * rows.shares[k];
     }
+    MPI_Allgatherv(after, counts[rank], MPI_DOUBLE, gives, counts, places, MPI_DOUBLE, MPI_COMM_WORLD);
+    lost = lost_of(after, dangling, lonely);
+    MPI_Allreduce(&lost, &all_lost, 1, MPI_DOUBLE, MPI_SUM, MPI_COMM_WORLD);
     MPI_Barrier(MPI_COMM_WORLD);
     for (long step = -WARM_UP; step < steps; step++) {
         double start = now();
-        lost = advance(gives, after, rows.ends, rows.sources, rows.out, count, 0, base_of(all_lost, all));
+        advance(gives, after, rows.ends, rows.sources, rows.shares, count, 0, base_of(all_lost, all));
+        lost = lost_of(after, dangling, lonely);
         MPI_Allgatherv(after, counts[rank], MPI_DOUBLE, gives, counts, places, MPI_DOUBLE, MPI_COMM_WORLD);
         MPI_Allreduce(&lost, &all_lost, 1, MPI_DOUBLE, MPI_SUM, MPI_COMM_WORLD);
         if (rank == 0 && step >= 0) {
@@ -42,7 +45,7 @@ int main(int argc, char** argv)
         }
     }
     for (uint64_t k = 0; k < count; k++) {
-        sums[1] += weighted(gives[lo + k], rows.out[k], lo + k, &sums[0]);
+        sums[1] += weighted(gives[lo + k], rows.shares[k], lo + k, &sums[0]);
     }
     MPI_Reduce(sums, all_sums, 2, MPI_DOUBLE, MPI_SUM, 0, MPI_COMM_WORLD);
     int code = rank == 0 ? verdict(all_sums[0], all_sums[1]) : 0;
