@@ -117,33 +117,35 @@ static inline double begin(int64_t i)
     return 0.5 + (double)(hash >> 1) / 2147483648.0;
 }
 
-/* A loop of three rounds is slower when it is unrolled. */
-#ifdef __clang__
-#define AS_WRITTEN _Pragma("clang loop unroll(disable)")
-#else
-#define AS_WRITTEN
-#endif
-
-/* y = A x / LARGEST for some rows, and <y, y>. Two sums of a row, since it has seven elements and an addition
- * waits for the one before; pointers that move. */
+/* y = A x / LARGEST for some rows, and <y, y>. Most rows have seven elements: four sums, since an addition waits
+ * for the one before, and what is left without a loop. Pointers that move. */
 static double multiply(const double* restrict x, double* restrict y, const uint32_t* restrict ends,
-                       const uint32_t* restrict columns, const double* restrict values, int64_t rows)
+                       const uint32_t* restrict column, const double* restrict value, int64_t rows)
 {
-    const uint32_t* column = columns;
+    const uint32_t* last = ends + rows;
+    uint32_t at = 0;
     double square = 0;
-    for (int64_t k = 0; k < rows; k++) {
-        const uint32_t* end = columns + ends[k];
-        double even = 0, odd = 0;
-        AS_WRITTEN
-        for (; end - column >= 2; column += 2, values += 2) {
-            even += values[0] * x[column[0]];
-            odd += values[1] * x[column[1]];
+    for (; ends != last; ends++, y++) {
+        uint32_t left = *ends - at;
+        double s0 = 0, s1 = 0, s2 = 0, s3 = 0;
+        at = *ends;
+        for (; left >= 4; left -= 4, column += 4, value += 4) {
+            s0 += value[0] * x[column[0]];
+            s1 += value[1] * x[column[1]];
+            s2 += value[2] * x[column[2]];
+            s3 += value[3] * x[column[3]];
         }
-        if (column != end) {
-            even += *values++ * x[*column++];
+        if (left & 2) {
+            s0 += value[0] * x[column[0]];
+            s1 += value[1] * x[column[1]];
+            column += 2;
+            value += 2;
         }
-        double result = (even + odd) * (1 / LARGEST);
-        y[k] = result;
+        if (left & 1) {
+            s2 += *value++ * x[*column++];
+        }
+        double result = (s0 + s1 + (s2 + s3)) * (1 / LARGEST);
+        *y = result;
         square += result * result;
     }
     return square;
