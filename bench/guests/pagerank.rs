@@ -274,7 +274,9 @@ impl Graph {
         let [vertices, edges] = [graph[2] as usize, graph[3] as usize];
         let mut size = Size { vertices, edges, dangling: 0, copies };
         if size.graph_len() * size_of::<u32>() != total || vertices == 0 {
-            return Err(format!("the graph has {total} bytes, but {vertices} vertices, {edges} edges"));
+            return Err(format!(
+                "the graph has {total} bytes, but {vertices} vertices, {edges} edges"
+            ));
         }
         let mut dangling = Vec::with_capacity(vertices);
         for &out in &graph[HEAD + vertices + 1 + edges..] {
@@ -302,7 +304,11 @@ impl Graph {
 }
 
 /// One call for each part, where its part of that step's vector is at home.
-fn on_all<T>(parts: &[Part], step: usize, start: impl Fn(&State, usize, Part) -> Call<T>) -> Vec<Call<T>> {
+fn on_all<T>(
+    parts: &[Part],
+    step: usize,
+    start: impl Fn(&State, usize, Part) -> Call<T>,
+) -> Vec<Call<T>> {
     let state = State::new(BEFORE[step % 2]);
     parts.iter().map(|&part| start(&state, part.lo * size_of::<f64>(), part)).collect()
 }
@@ -330,14 +336,16 @@ fn run(copies: usize, steps: usize, workers: usize) -> Result<[f64; 2], String> 
             println!("sample iteration ms {}", start.elapsed().as_secs_f64() * 1e3);
         }
     }
-    let calls = on_all(&parts, steps, |state, at, part| chain_at(state, at, measure, &(part, steps)));
+    let calls =
+        on_all(&parts, steps, |state, at, part| chain_at(state, at, measure, &(part, steps)));
     let sums = mobula::wait_all(calls).map_err(failed)?;
     Ok(sums.iter().fold([0.0, 0.0], |all, one| [all[0] + one[0], all[1] + one[1]]))
 }
 
 #[mobula::main]
 fn main() -> Result<(), String> {
-    let numbers: Vec<usize> = std::env::args().skip(1).filter_map(|text| text.parse().ok()).collect();
+    let numbers: Vec<usize> =
+        std::env::args().skip(1).filter_map(|text| text.parse().ok()).collect();
     let [copies, steps, workers] = numbers[..] else {
         return Err("usage: pagerank N STEPS WORKERS".to_owned());
     };
