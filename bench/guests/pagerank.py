@@ -1,6 +1,6 @@
-"""pagerank-python: pagerank.py N REPETITIONS WORKERS. PageRank of N copies of the graph in the state value `graph`,
-in numpy on windows; an iteration is a step. What it computes is bench/peers/python/links.py's, as with the peers
-(--py-path).
+"""pagerank-python: pagerank.py N REPETITIONS WORKERS. PageRank of N copies of the graph in the state value
+`graph`, in numpy on windows; an iteration is a step. What it computes is bench/peers/python/links.py's, as
+with the peers (--py-path).
 
 even, odd       n float64: what vertices give after even and odd numbers of steps
 sources-0, …    the rows of part 0, one value for each of its arrays
@@ -57,8 +57,8 @@ def meet():
 
 
 def whole(step, everything):
-    """The vector before a step, with what other hosts pushed. The first call of a host to come here fetches it,
-    and the others wait for it; nobody else has opened it by then."""
+    """The vector before a step, with what other hosts pushed. The first call of a host to come here fetches
+    it, and the others wait for it; nobody else has opened it by then."""
     with mobula.lock("fetched", write=True):
         fetched = mobula.window("fetched", 1, np.int32)
         before = gives_of(step, everything, 0, everything)

@@ -1,8 +1,9 @@
 /* spmv: spmv N REPETITIONS WORKERS. Multiplications with the matrix of spmv.h; ms each.
  *
- * Each of WORKERS calls has a block of rows and its matrix in values of its own. It runs where its part of the
- * product is at home, so that its push moves nothing but what shares a chunk with a neighbour. Of the calls of
- * one host the first fetches what other hosts have computed: all of it once a step, as MPI_Allgatherv does. */
+ * Each of WORKERS calls has a block of rows and its matrix in values of its own. It runs where its part
+ * of the product is at home, so that its push moves nothing but what shares a chunk with a neighbour. Of
+ * the calls of one host the first fetches what other hosts have computed: all of it once a step, as
+ * MPI_Allgatherv does. */
 #include <faasm/faasm.h>
 
 #include "spmv.h"
@@ -89,15 +90,15 @@ FAASM_FUNC(build, 1)
     return 0;
 }
 
-/* Once on each host that steps will run on: `fetched`, which is never pushed or pulled afterwards, gets a copy of
- * the host's own. */
+/* Once on each host that steps will run on: `fetched`, which is never pushed or pulled afterwards, gets a
+ * copy of the host's own. */
 FAASM_FUNC(meet, 2)
 {
     return *(volatile int32_t*)faasmReadStatePtr("fetched", 4) != 0;
 }
 
-/* The vector before a step, with what other hosts pushed. The first call of a host to come here fetches it, and
- * the others wait for it; nobody else has opened it by then. */
+/* The vector before a step, with what other hosts pushed. The first call of a host to come here fetches it,
+ * and the others wait for it; nobody else has opened it by then. */
 static const double* whole(const struct part* p, int64_t all)
 {
     const char* from = vector_of(p->step - 1);

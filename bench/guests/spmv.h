@@ -1,12 +1,13 @@
 /* spmv's matrix and loop, the same source for the guest and its native peers.
  *
- * The matrix is the 7-point operator on a cube of n³ points, 6.5 on the diagonal and -1 for each neighbour within
- * the cube, whose points have been renumbered: point q of the cube is unknown p(q), with p a fixed pseudo-random
- * permutation, so the columns of a row are scattered over all of the vector. p is a bijection of b bits, applied
- * again until the result is below n³; what it did is undone without a table.
+ * The matrix is the 7-point operator on a cube of n³ points, 6.5 on the diagonal and -1 for each
+ * neighbour within the cube, whose points have been renumbered: point q of the cube is unknown p(q), with
+ * p a fixed pseudo-random permutation, so the columns of a row are scattered over all of the vector. p is
+ * a bijection of b bits, applied again until the result is below n³; what it did is undone without a
+ * table.
  *
- * Each step is x_{k+1} = A x_k / 12.5, where no row adds up to more than 12.5 in absolute values. Since A is
- * symmetric, <x_0, x_2k> = <x_k, x_k> whatever x_0 is: every program checks that of itself. */
+ * Each step is x_{k+1} = A x_k / 12.5, where no row adds up to more than 12.5 in absolute values. Since A
+ * is symmetric, <x_0, x_2k> = <x_k, x_k> whatever x_0 is: every program checks that of itself. */
 #ifndef BENCH_SPMV_H
 #define BENCH_SPMV_H
 
@@ -88,7 +89,8 @@ static int64_t nonzeros(const struct cube* c, int64_t lo, int64_t hi)
 }
 
 /* Rows lo to below hi, columns ascending. ends[k] is where row lo + k ends, counted from the first one. */
-static void fill(const struct cube* c, int64_t lo, int64_t hi, uint32_t* ends, uint32_t* columns, double* values)
+static void fill(const struct cube* c, int64_t lo, int64_t hi, uint32_t* ends, uint32_t* columns,
+                 double* values)
 {
     uint32_t at = 0;
     for (int64_t i = lo; i < hi; i++) {
@@ -117,8 +119,8 @@ static inline double begin(int64_t i)
     return 0.5 + (double)(hash >> 1) / 2147483648.0;
 }
 
-/* y = A x / LARGEST for some rows, and <y, y>. Most rows have seven elements: four sums, since an addition waits
- * for the one before, and what is left without a loop. Pointers that move. */
+/* y = A x / LARGEST for some rows, and <y, y>. Most rows have seven elements: four sums, since an addition
+ * waits for the one before, and what is left without a loop. Pointers that move. */
 static double multiply(const double* restrict x, double* restrict y, const uint32_t* restrict ends,
                        const uint32_t* restrict column, const double* restrict value, int64_t rows)
 {

@@ -1,8 +1,8 @@
 /* The graph of pagerank for native programs: graph.bin (bench/data/README.md) as n copies of it.
  *
- * Edge e of the real graph, from u to v, becomes n edges: into copy c of v from copy (c + shift(e)) mod n of
- * u. For every other edge the shift is 0, else a fixed pseudo-random number below n. So each vertex keeps the
- * number of its edges in and out, and half of the edges cross; n = 1 is the real graph. */
+ * Edge e of the real graph, from u to v, becomes n edges: into copy c of v from copy (c + shift(e)) mod n
+ * of u. For every other edge the shift is 0, else a fixed pseudo-random number below n. So each vertex
+ * keeps the number of its edges in and out, and half of the edges cross; n = 1 is the real graph. */
 #ifndef BENCH_GRAPH_H
 #define BENCH_GRAPH_H
 

@@ -1,8 +1,8 @@
 /* PageRank by pulling over compressed rows, for native programs.
  *
- * What a vertex gives to each vertex that it leads to is what is stored: rank * share, where share is 1 / edges
- * out. A vertex that leads nowhere gives its rank to all alike; nobody reads what it "gives", so its share is 1
- * and its place has its rank. Such vertices are listed. */
+ * What a vertex gives to each vertex that it leads to is what is stored: rank * share, where share is 1 /
+ * edges out. A vertex that leads nowhere gives its rank to all alike; nobody reads what it "gives", so
+ * its share is 1 and its place has its rank. Such vertices are listed. */
 #ifndef BENCH_PAGERANK_H
 #define BENCH_PAGERANK_H
 
@@ -19,10 +19,10 @@ struct rows {
     double* shares;
 };
 
-/* Fills the rows of vertices lo to below hi; row 0 is of vertex first. Lists those that lead nowhere, as numbers
- * of rows, and returns how many they are. */
-static uint64_t fill(const struct graph* g, uint32_t n, struct rows rows, uint32_t* dangling, uint64_t first,
-                     uint64_t lo, uint64_t hi)
+/* Fills the rows of vertices lo to below hi; row 0 is of vertex first. Lists those that lead nowhere, as
+ * numbers of rows, and returns how many they are. */
+static uint64_t fill(const struct graph* g, uint32_t n, struct rows rows, uint32_t* dangling,
+                     uint64_t first, uint64_t lo, uint64_t hi)
 {
     uint32_t at = (uint32_t)(edges_before(g, lo) - edges_before(g, first));
     uint64_t lonely = 0;

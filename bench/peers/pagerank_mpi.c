@@ -1,5 +1,6 @@
-/* pagerank's peer with MPI: mpirun pagerank_mpi N STEPS. PageRank of N copies of the graph in BENCH_DATA; ms a
- * step. Each rank has a block of rows and all of the vector, which MPI_Allgatherv makes whole after a step. */
+/* pagerank's peer with MPI: mpirun pagerank_mpi N STEPS. PageRank of N copies of the graph in BENCH_DATA;
+ * ms a step. Each rank has a block of rows and all of the vector, which MPI_Allgatherv makes whole after
+ * a step. */
 #include <mpi.h>
 
 #include "pagerank.h"

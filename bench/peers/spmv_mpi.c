@@ -1,5 +1,5 @@
-/* spmv's peer with MPI: mpirun spmv_mpi N REPETITIONS. Multiplications with the matrix of spmv.h; ms each. Each
- * rank has a block of rows and all of the vector, since columns are scattered over all of it. */
+/* spmv's peer with MPI: mpirun spmv_mpi N REPETITIONS. Multiplications with the matrix of spmv.h; ms each.
+ * Each rank has a block of rows and all of the vector, since columns are scattered over all of it. */
 #include <mpi.h>
 
 #include "graph.h"

@@ -1,5 +1,5 @@
-/* spmv's peer with OpenMP threads: spmv_openmp N REPETITIONS. Multiplications with the matrix of spmv.h; ms each.
- * Each thread has rows of its own, written by it first. */
+/* spmv's peer with OpenMP threads: spmv_openmp N REPETITIONS. Multiplications with the matrix of spmv.h; ms
+ * each. Each thread has rows of its own, written by it first. */
 #include "graph.h"
 
 #include "../guests/spmv.h"

@@ -1,10 +1,11 @@
-/* What `expected` of pagerank comes from: pagerank GRAPH.BIN N STEPS (warm-up included). Another method than
- * guests and peers: ranks are handed out over a list of edges, in an order of its own, in long double.
+/* What `expected` of pagerank comes from: pagerank GRAPH.BIN N STEPS (warm-up included). Another method
+ * than guests and peers: ranks are handed out over a list of edges, in an order of its own, in long
+ * double.
  *
- *   cc -O2 -o pagerank bench/reference/pagerank.c && ./pagerank target/data/wordnet/graph.bin 1 22
+ * cc -O2 -o pagerank bench/reference/pagerank.c && ./pagerank target/data/wordnet/graph.bin 1 22
  *
- * It also computes PageRank of the real graph alone, from the sums over copies: n copies are a covering of it,
- * so the ranks of a vertex's copies add up to what it has there. Both must agree. */
+ * It also computes PageRank of the real graph alone, from the sums over copies: n copies are a covering
+ * of it, so the ranks of a vertex's copies add up to what it has there. Both must agree. */
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -16,8 +17,8 @@ struct edge {
 };
 
 /* `steps` steps from `rank` on. */
-static void power(const struct edge* edges, uint64_t m, const uint32_t* out, uint64_t all, long double* rank,
-                  int steps)
+static void power(const struct edge* edges, uint64_t m, const uint32_t* out, uint64_t all,
+                  long double* rank, int steps)
 {
     long double* next = malloc(all * sizeof *next);
     for (int step = 0; step < steps; step++) {
@@ -86,6 +87,7 @@ int main(int argc, char** argv)
     for (uint64_t i = 0; i < v; i++) {
         worst = fmaxl(worst, fabsl(folded[i]));
     }
-    printf("expected %.17Lg   (ranks add up to %.17Lg; farthest from the real graph's %.2Lg)\n", check, sum, worst);
+    printf("expected %.17Lg   (ranks add up to %.17Lg; farthest from the real graph's %.2Lg)\n", check, sum,
+           worst);
     return fabsl(sum - 1) < 1e-14L && worst < 1e-15L ? 0 : 1;
 }

@@ -1,7 +1,7 @@
-/* What `expected` of spmv comes from: spmv N STEPS (warm-up included). Without a matrix: the operator on the cube
- * itself, point by point, in long double. Only x_0 knows that points have numbers.
+/* What `expected` of spmv comes from: spmv N STEPS (warm-up included). Without a matrix: the operator on
+ * the cube itself, point by point, in long double. Only x_0 knows that points have numbers.
  *
- *   cc -O2 -o spmv bench/reference/spmv.c && ./spmv 24 22 */
+ * cc -O2 -o spmv bench/reference/spmv.c && ./spmv 24 22 */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,7 +28,8 @@ int main(int argc, char** argv)
 {
     const int64_t n = argc == 3 ? atoll(argv[1]) : 0, all = n * n * n;
     const int steps = argc == 3 ? atoi(argv[2]) : 0;
-    long double *x = malloc((size_t)all * sizeof *x + 1), *y = malloc((size_t)all * sizeof *y + 1), squares = 0;
+    long double *x = malloc((size_t)all * sizeof *x + 1), *y = malloc((size_t)all * sizeof *y + 1);
+    long double squares = 0;
     for (int64_t q = 0; q < all; q++) {
         x[q] = first((uint64_t)q, (uint64_t)all);
     }

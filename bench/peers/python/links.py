@@ -1,8 +1,8 @@
 """PageRank as all engines of pagerank-python run it: the same lines of numpy on the same graph.
 
-The graph is graph.bin, n times: the rule is in bench/peers/graph.h, the layout in bench/data/README.md. What a
-vertex gives to each vertex that it leads to is what is stored: rank * share, where share is 1 / edges out, or 1
-where no edge leads out. Rows are taken in blocks, so that what is between two lines of numpy is in a cache.
+The graph is graph.bin, n times: the rule is in bench/peers/graph.h, the layout in bench/data/README.md.
+What a vertex gives to each vertex that it leads to is what is stored: rank * share, where share is 1 / edges
+out, or 1 where no edge leads out. Rows are taken in blocks, so that what is between two lines of numpy is in a cache.
 """
 
 import os
@@ -42,7 +42,8 @@ class Graph:
         at = np.arange(lo, hi, dtype=np.intp)
         first, last = self.starts[at % self.vertices], self.starts[at % self.vertices + 1]
         lengths, first = (last - first).astype(np.intp), first.astype(np.intp)
-        edge = np.repeat(first - np.cumsum(lengths) + lengths, lengths) + np.arange(lengths.sum(), dtype=np.intp)
+        before = np.cumsum(lengths) - lengths
+        edge = np.repeat(first - before, lengths) + np.arange(lengths.sum(), dtype=np.intp)
         copy = np.repeat(at // self.vertices, lengths) + shift(edge, self.n)
         return lengths, copy % self.n * self.vertices + self.sources[edge].astype(np.intp)
 

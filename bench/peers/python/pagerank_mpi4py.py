@@ -1,5 +1,5 @@
-"""pagerank-python's peer: pagerank_mpi4py.py N REPETITIONS WORKERS. A rank for each worker, started by mpirun;
-Allgatherv makes the vector whole after a step, without pickling."""
+"""pagerank-python's peer: pagerank_mpi4py.py N REPETITIONS WORKERS. A rank for each worker, started by
+mpirun; Allgatherv makes the vector whole after a step, without pickling."""
 
 import links
 import numpy as np
