@@ -6,6 +6,7 @@
 //! * [`reference`](mod@reference) computes the optimum that SGD should reach, and judges weights
 //!   with an evaluation of its own.
 //! * [`check`] puts both together into a verdict.
+//! * [`graph`] turns WordNet into the graph that PageRank is measured on.
 //!
 //! [`kernels`] measures what `bench/kernels/*.toml` defines. [`suite`] has the other benchmarks
 //! ([`platform`] and [`ranks`] some of them), [`programs`] builds and runs what they measure, [`launch`]
@@ -18,6 +19,7 @@
 pub mod check;
 pub mod compare;
 pub mod data;
+pub mod graph;
 pub mod kernels;
 pub mod launch;
 pub mod measure;

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Result, ensure};
 
 use crate::measure::{Row, Samples, rows};
-use crate::programs::{Place, data_set, on_one_cpu, output, status_kib, watch};
+use crate::programs::{Place, on_one_cpu, output, status_kib, watch};
 use crate::suite::Setting;
 
 /// A Python that has these modules: `MOBULA_PEERS`, or the one that `make bench-peers` makes.
@@ -109,50 +109,4 @@ pub(crate) fn window(s: &Setting) -> Result<Vec<Row>> {
         }
         Ok(rows("python-window", &ours, numpy.as_ref().map(|_| ("numpy", &theirs))))
     })
-}
-
-/// k-means on all flights and on few, where the tasks are small; beside joblib and Ray.
-///
-/// # Errors
-/// When a program fails, or engines find different clusters.
-pub(crate) fn kmeans(s: &Setting) -> Result<Vec<Row>> {
-    const GUEST: &str = "bench/guests/kmeans.py";
-    if !runs(&s.place, GUEST)? {
-        return Ok(Vec::new());
-    }
-    let data = data_set(&s.place, "flights")?;
-    let file = data.join("train.bin").display().to_string();
-    let threads = s.threads.to_string();
-    let peers = [
-        ("joblib", interpreter(&s.place, "joblib, numpy")),
-        ("ray", interpreter(&s.place, "ray, numpy")),
-    ];
-    let mut theirs = [Samples::default(), Samples::default()];
-    let mut ours = Samples::default();
-    let check = |said: &str| said.lines().find(|l| l.starts_with("check")).map(str::to_owned);
-    for _ in 0..s.rounds.min(3) {
-        for (points, what) in [("0", "all"), ("16384", "16384")] {
-            let label = |metric: &str| format!("{metric}-{what}-flights");
-            let mut command = s.place.run(s.threads);
-            command.arg(s.place.source(GUEST)).arg("--py-path");
-            command.arg(s.place.source("bench/peers/python"));
-            command.args(["--dir", &format!("{}:/data:ro", data.display())]);
-            let said = output(command.args(["--", "/data/train.bin", points]))?;
-            ours.add_output(&said, label);
-            for ((name, python), samples) in peers.iter().zip(&mut theirs) {
-                let file_of_peer = format!("kmeans_{name}.py");
-                let other = peer(s, python, &file_of_peer, &[&file, points, &threads])?;
-                samples.add_output(&other, label);
-                ensure!(
-                    python.is_none() || check(&other) == check(&said),
-                    "{name} and the guest find different clusters"
-                );
-            }
-        }
-    }
-    let mut all = Vec::new();
-    for ((name, python), samples) in peers.iter().zip(&theirs) {
-        all.extend(rows("python-kmeans", &ours, python.as_ref().map(|_| (*name, samples))));
-    }
-    Ok(all)
 }

@@ -136,12 +136,6 @@ pub const ALL: &[Bench] = &[
         run: crate::python::window,
     },
     Bench {
-        name: "python-kmeans",
-        about: "k-means on the flights, ms a step (peers: joblib, Ray)",
-        ranks: false,
-        run: crate::python::kmeans,
-    },
-    Bench {
         name: "rank-rtt",
         about: "a call to another rank and back, ns (peer: MPI ping-pong)",
         ranks: true,

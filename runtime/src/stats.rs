@@ -105,7 +105,9 @@ impl Report {
             (&mut self.windows_warm, other.windows_warm),
             (&mut self.pushes, other.pushes),
             (&mut self.pushed_chunks, other.pushed_chunks),
+            (&mut self.pushed_bytes, other.pushed_bytes),
             (&mut self.pulls, other.pulls),
+            (&mut self.pulled_bytes, other.pulled_bytes),
             (&mut self.state_bytes, other.state_bytes),
             (&mut self.state_bytes_most, other.state_bytes_most),
         ];
