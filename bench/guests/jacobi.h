@@ -31,31 +31,34 @@ static inline double frequency(long n)
 
 /* One row: n points at `to`, the mean of those above, below, left and right. */
 #ifdef __wasm__
-/* Vectors by hand: the compiler behind it neither unrolls nor shares address arithmetic between loads, so each
- * stream has one pointer that moves by a cache line. */
-typedef double v2 __attribute__((vector_size(16), aligned(8), may_alias));
+#include "vectors.h"
 
-static inline void relax(double* __restrict to, const double* up, const double* mid, const double* down,
-                         long n)
+/* Eight points from k on; `left` is one to the left of the points in the middle row. */
+static inline void relax8(double* to, const double* up, const double* left, const double* down, long k)
 {
     const v2 quarter = { 0.25, 0.25 };
-    const double* end = to + n / 8 * 8;
-    for (; to != end; to += 8, up += 8, mid += 8, down += 8) {
-        v2 a = *(const v2*)(up + 0) + *(const v2*)(down + 0);
-        v2 b = *(const v2*)(up + 2) + *(const v2*)(down + 2);
-        v2 c = *(const v2*)(up + 4) + *(const v2*)(down + 4);
-        v2 d = *(const v2*)(up + 6) + *(const v2*)(down + 6);
-        a += *(const v2*)(mid - 1) + *(const v2*)(mid + 1);
-        b += *(const v2*)(mid + 1) + *(const v2*)(mid + 3);
-        c += *(const v2*)(mid + 3) + *(const v2*)(mid + 5);
-        d += *(const v2*)(mid + 5) + *(const v2*)(mid + 7);
-        *(v2*)(to + 0) = quarter * a;
-        *(v2*)(to + 2) = quarter * b;
-        *(v2*)(to + 4) = quarter * c;
-        *(v2*)(to + 6) = quarter * d;
+    /* Loaded once, since the compiler cannot know that stores between do not change them. */
+    v2 l0 = at(left, k), l2 = at(left, k + 2), l4 = at(left, k + 4), l6 = at(left, k + 6), l8 = at(left, k + 8);
+    put(to, k + 0, quarter * ((at(up, k + 0) + at(down, k + 0)) + (l0 + l2)));
+    put(to, k + 2, quarter * ((at(up, k + 2) + at(down, k + 2)) + (l2 + l4)));
+    put(to, k + 4, quarter * ((at(up, k + 4) + at(down, k + 4)) + (l4 + l6)));
+    put(to, k + 6, quarter * ((at(up, k + 6) + at(down, k + 6)) + (l6 + l8)));
+}
+
+static inline void relax(double* __restrict to, const double* __restrict up, const double* __restrict mid,
+                         const double* __restrict down, long n)
+{
+    const double *left = mid - 1, *end = to + n / 16 * 16;
+    for (; to != end; to += 16, up += 16, left += 16, down += 16) {
+        MOVES(to);
+        MOVES(up);
+        MOVES(left);
+        MOVES(down);
+        relax8(to, up, left, down, 0);
+        relax8(to, up, left, down, 8);
     }
-    for (long j = 0; j < n % 8; j++) {
-        to[j] = 0.25 * ((up[j] + down[j]) + (mid[j - 1] + mid[j + 1]));
+    for (long j = 0; j < n % 16; j++) {
+        to[j] = 0.25 * ((up[j] + down[j]) + (left[j] + left[j + 2]));
     }
 }
 #else

@@ -19,8 +19,7 @@ static inline void nstream_start(double* a, double* b, double* c, long n)
 }
 
 #ifdef __wasm__
-/* As in stream.h: vectors of the width that WebAssembly has, and pointers that move by a cache line. */
-typedef double v2 __attribute__((vector_size(16), aligned(8), may_alias));
+#include "vectors.h"
 
 static inline void nstream(double* __restrict a, const double* __restrict b, const double* __restrict c,
                            long n)
@@ -28,10 +27,13 @@ static inline void nstream(double* __restrict a, const double* __restrict b, con
     const v2 s = { NSTREAM_SCALAR, NSTREAM_SCALAR };
     const double* end = a + n / 8 * 8;
     for (; a != end; a += 8, b += 8, c += 8) {
-        *(v2*)(a + 0) += *(const v2*)(b + 0) + s * *(const v2*)(c + 0);
-        *(v2*)(a + 2) += *(const v2*)(b + 2) + s * *(const v2*)(c + 2);
-        *(v2*)(a + 4) += *(const v2*)(b + 4) + s * *(const v2*)(c + 4);
-        *(v2*)(a + 6) += *(const v2*)(b + 6) + s * *(const v2*)(c + 6);
+        MOVES(a);
+        MOVES(b);
+        MOVES(c);
+        put(a, 0, at(a, 0) + (at(b, 0) + s * at(c, 0)));
+        put(a, 2, at(a, 2) + (at(b, 2) + s * at(c, 2)));
+        put(a, 4, at(a, 4) + (at(b, 4) + s * at(c, 4)));
+        put(a, 6, at(a, 6) + (at(b, 6) + s * at(c, 6)));
     }
     for (long i = 0; i < n % 8; i++) {
         a[i] += b[i] + NSTREAM_SCALAR * c[i];

@@ -28,27 +28,50 @@ static inline long row_length(long n)
 static const double NEAR = 0.25, FAR = 0.125;
 
 #ifdef __wasm__
-/* Vectors by hand, see jacobi.h. */
-typedef double v2 __attribute__((vector_size(16), aligned(8), may_alias));
+#include "vectors.h"
 
-#define AT(p, k) (*(const v2*)((p) + (k)))
+/* The five rows that a star looks at, each at its leftmost point. */
+struct rows {
+    const double *above2, *above, *left, *below, *below2;
+};
 
-static inline void star_row(double* __restrict out, const double* in, long ld, long n)
+/* Two points from k on; of their own row those at distance 1 and 2 are given. */
+static inline void star2(double* out, const struct rows* r, long k, v2 close, v2 wide)
 {
     const v2 near = { NEAR, NEAR }, far = { FAR, FAR };
-    const double *above = in - ld, *above2 = above - ld, *below = in + ld, *below2 = below + ld;
-    const double* end = out + n / 4 * 4;
-    for (; out != end; out += 4, in += 4, above += 4, above2 += 4, below += 4, below2 += 4) {
-        v2 a = near * ((AT(in, 1) - AT(in, -1)) + (AT(below, 0) - AT(above, 0)));
-        v2 b = near * ((AT(in, 3) - AT(in, 1)) + (AT(below, 2) - AT(above, 2)));
-        v2 c = far * ((AT(in, 2) - AT(in, -2)) + (AT(below2, 0) - AT(above2, 0)));
-        v2 d = far * ((AT(in, 4) - AT(in, 0)) + (AT(below2, 2) - AT(above2, 2)));
-        *(v2*)(out + 0) += a + c;
-        *(v2*)(out + 2) += b + d;
+    close += at(r->below, k) - at(r->above, k);
+    wide += at(r->below2, k) - at(r->above2, k);
+    put(out, k, at(out, k) + (near * close + far * wide));
+}
+
+static inline void star_row(double* __restrict out, const double* __restrict in, long ld, long n)
+{
+    struct rows r = { in - 2 * ld, in - ld, in - 2, in + ld, in + 2 * ld };
+    const double* end = out + n / 8 * 8;
+    for (; out != end; out += 8) {
+        MOVES(out);
+        MOVES(r.above2);
+        MOVES(r.above);
+        MOVES(r.left);
+        MOVES(r.below);
+        MOVES(r.below2);
+        /* Loaded once, since the compiler cannot know that stores between do not change them. */
+        v2 l0 = at(r.left, 0), l2 = at(r.left, 2), l4 = at(r.left, 4), l6 = at(r.left, 6);
+        v2 l8 = at(r.left, 8), l10 = at(r.left, 10);
+        v2 l1 = at(r.left, 1), l3 = at(r.left, 3), l5 = at(r.left, 5), l7 = at(r.left, 7), l9 = at(r.left, 9);
+        star2(out, &r, 0, l3 - l1, l4 - l0);
+        star2(out, &r, 2, l5 - l3, l6 - l2);
+        star2(out, &r, 4, l7 - l5, l8 - l4);
+        star2(out, &r, 6, l9 - l7, l10 - l6);
+        r.above2 += 8;
+        r.above += 8;
+        r.left += 8;
+        r.below += 8;
+        r.below2 += 8;
     }
-    for (long j = 0; j < n % 4; j++) {
-        out[j] += NEAR * ((in[j + 1] - in[j - 1]) + (below[j] - above[j])) +
-                  FAR * ((in[j + 2] - in[j - 2]) + (below2[j] - above2[j]));
+    for (long j = 0; j < n % 8; j++) {
+        out[j] += NEAR * ((r.left[j + 3] - r.left[j + 1]) + (r.below[j] - r.above[j])) +
+                  FAR * ((r.left[j + 4] - r.left[j]) + (r.below2[j] - r.above2[j]));
     }
 }
 
@@ -57,10 +80,11 @@ static inline void raise_row(double* in, long n)
     const v2 one = { 1, 1 };
     const double* end = in + n / 8 * 8;
     for (; in != end; in += 8) {
-        *(v2*)(in + 0) += one;
-        *(v2*)(in + 2) += one;
-        *(v2*)(in + 4) += one;
-        *(v2*)(in + 6) += one;
+        MOVES(in);
+        put(in, 0, at(in, 0) + one);
+        put(in, 2, at(in, 2) + one);
+        put(in, 4, at(in, 4) + one);
+        put(in, 6, at(in, 6) + one);
     }
     for (long j = 0; j < n % 8; j++) {
         in[j] += 1;
