@@ -59,9 +59,8 @@ static inline double quotient(double over, double under)
 #ifdef __wasm__
 #include "vectors.h"
 
-/* Three entries of a row. The sums stay single numbers, and loads where they are: what clang makes of them
- * otherwise, vectors that it gathers from loads far above, takes longer than the multiplications that it
- * saves. */
+/* Three entries of a row. The sums stay single numbers: the vectors that clang makes of them otherwise cost more
+ * to gather than the multiplications that they save. */
 static inline void multiply3(const double* value, const int32_t* column, const double* p, double* a, double* b,
                              double* c)
 {
@@ -72,34 +71,36 @@ static inline void multiply3(const double* value, const int32_t* column, const d
 }
 
 /* q = A p on `rows` rows; returns their part of the product of q and `own`, which is p at these rows. Three sums
- * a row, so that additions do not wait for each other, and nine entries at a time, since inner rows have three
- * times nine and those on a face twice. */
-static inline double multiply(const struct matrix* m, double* q, const double* p, const double* own, long rows)
+ * a row, so that additions do not wait for each other. Six entries at a time, since all factors of a step are
+ * loaded before the first is used, and there are sixteen registers. */
+static inline __attribute__((noinline)) double multiply(const struct matrix* m, double* q, const double* p,
+                                                        const double* own, long rows)
 {
-    const int32_t* start = m->starts;
-    const double* value = m->values;
-    const int32_t* column = m->columns;
+    const int32_t *start = m->starts + 1, *column = m->columns;
+    const double *value = m->values, *last = q + rows;
     double product = 0;
-    int32_t end = start[0];
-    for (long i = 0; i < rows; i++) {
-        int32_t left = -end;
+    for (int32_t begin = 0; q != last; q++, own++, start++) {
+        int32_t left = *start - begin;
         double a = 0, b = 0, c = 0;
-        end = start[i + 1];
-        left += end;
-        for (; left >= 9; left -= 9, value += 9, column += 9) {
+        begin = *start;
+        for (; left >= 6; left -= 6, value += 6, column += 6) {
             MOVES(value);
             MOVES(column);
             multiply3(value, column, p, &a, &b, &c);
             multiply3(value + 3, column + 3, p, &a, &b, &c);
-            multiply3(value + 6, column + 6, p, &a, &b, &c);
+        }
+        if (left >= 3) {
+            multiply3(value, column, p, &a, &b, &c);
+            left -= 3;
+            value += 3;
+            column += 3;
         }
         for (; left > 0; left--, value++, column++) {
             a += value[0] * p[column[0]];
-            MOVES(column);
         }
-        double sum = a + b + c;
-        q[i] = sum;
-        product += sum * own[i];
+        a += b + c;
+        *q = a;
+        product += a * *own;
     }
     return product;
 }
