@@ -1,5 +1,5 @@
-/* cg: cg N ITERATIONS WORKERS. Conjugate gradients on a stencil of 27 points (cg.h), matrix and vectors in state.
- * Prints the time of each iteration.
+/* cg: cg N ITERATIONS WORKERS. Conjugate gradients on a stencil of 27 points (cg.h), matrix and vectors in
+ * state. Prints the time of each iteration.
  *
  * A worker has the matrix' rows of some planes of points, its part of the vectors, and of p a plane more on
  * either side. An iteration is two calls a worker, since it has two sums that all need:
@@ -7,7 +7,8 @@
  *   multiply   p = r + beta p, q = A p                         gives p q
  *   update     x += alpha p, r -= alpha q, edges of r given    gives r r
  *
- * What multiply needs of its neighbours' p it makes itself from their r, as they do, which saves a third call.
+ * What multiply needs of its neighbours' p it makes itself from their r, as they do, which saves a third
+ * call.
  */
 #include "slabs.h"
 

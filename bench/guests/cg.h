@@ -1,5 +1,6 @@
-/* cg: what guest and peers share. Conjugate gradients on HPCG's matrix: n x n x n points, 26 on the diagonal, -1
- * for each of up to 26 neighbours, in compressed rows; b = A 1, so that the solution is all ones; start 0.
+/* cg: what guest and peers share. Conjugate gradients on HPCG's matrix: n x n x n points, 26 on the
+ * diagonal, -1 for each of up to 26 neighbours, in compressed rows; b = A 1, so that the solution is all
+ * ones; start 0.
  *
  * The matrix is 27 I - T (x) T (x) T with T of n x n ones next to the diagonal and on it, whose eigenvalues
  * are 1 + 2 cos(k pi / (n + 1)). So the smallest eigenvalue of A is known exactly, and with it how far x may
@@ -59,10 +60,10 @@ static inline double quotient(double over, double under)
 #ifdef __wasm__
 #include "vectors.h"
 
-/* Three entries of a row. The sums stay single numbers: the vectors that clang makes of them otherwise cost more
- * to gather than the multiplications that they save. */
-static inline void multiply3(const double* value, const int32_t* column, const double* p, double* a, double* b,
-                             double* c)
+/* Three entries of a row. The sums stay single numbers: the vectors that clang makes of them otherwise cost
+ * more to gather than the multiplications that they save. */
+static inline void multiply3(const double* value, const int32_t* column, const double* p, double* a,
+                             double* b, double* c)
 {
     *a += value[0] * p[column[0]];
     *b += value[1] * p[column[1]];
@@ -70,9 +71,9 @@ static inline void multiply3(const double* value, const int32_t* column, const d
     __asm__ volatile("" : "+r"(*a), "+r"(*b), "+r"(*c) : : "memory");
 }
 
-/* q = A p on `rows` rows; returns their part of the product of q and `own`, which is p at these rows. Three sums
- * a row, so that additions do not wait for each other. Six entries at a time, since all factors of a step are
- * loaded before the first is used, and there are sixteen registers. */
+/* q = A p on `rows` rows; returns their part of the product of q and `own`, which is p at these rows. Three
+ * sums a row, so that additions do not wait for each other. Six entries at a time, since all factors of a
+ * step are loaded before the first is used, and there are sixteen registers. */
 static inline __attribute__((noinline)) double multiply(const struct matrix* m, double* q, const double* p,
                                                         const double* own, long rows)
 {

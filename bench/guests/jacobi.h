@@ -48,8 +48,9 @@ static inline __attribute__((noinline)) void relax_two(double* to, const double*
         for (int k = 0; k < 8; k += 4) {
             const v2 quarter = { 0.25, 0.25 };
             /* All loads first, since the compiler cannot know that stores do not change what they load. */
-            v2 a0 = at(one, k), a1 = at(one, k + 1), a2 = at(one, k + 2), a3 = at(one, k + 3), a4 = at(one, k + 4);
-            v2 b0 = at(two, k), b1 = at(two, k + 1), b2 = at(two, k + 2), b3 = at(two, k + 3), b4 = at(two, k + 4);
+            v2 a0 = at(one, k), a1 = at(one, k + 1), a2 = at(one, k + 2);
+            v2 b0 = at(two, k), b1 = at(two, k + 1), b2 = at(two, k + 2);
+            v2 a3 = at(one, k + 3), a4 = at(one, k + 4), b3 = at(two, k + 3), b4 = at(two, k + 4);
             put(to, k + 0, quarter * ((at(up, k + 1) + b1) + (a0 + a2)));
             put(to, k + 2, quarter * ((at(up, k + 3) + b3) + (a2 + a4)));
             put(next, k + 0, quarter * ((a1 + at(down, k + 1)) + (b0 + b2)));

@@ -1,5 +1,5 @@
-/* nstream: nstream N REPETITIONS WORKERS. A += B + s C on vectors of N doubles (nstream.h), a call a worker and
- * repetition, each on its part of the three. Nothing has to travel but the calls. */
+/* nstream: nstream N REPETITIONS WORKERS. A += B + s C on vectors of N doubles (nstream.h), a call a worker
+ * and repetition, each on its part of the three. Nothing has to travel but the calls. */
 #include "slabs.h"
 
 #include "nstream.h"

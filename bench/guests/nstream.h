@@ -1,5 +1,5 @@
-/* nstream: what guest and peers share. Parallel Research Kernels' A += B + s C on long vectors, with their start
- * (A = 0, B = C = 2, s = 3), so that A gains exactly 8 each time. */
+/* nstream: what guest and peers share. Parallel Research Kernels' A += B + s C on long vectors, with their
+ * start (A = 0, B = C = 2, s = 3), so that A gains exactly 8 each time. */
 #ifndef BENCH_NSTREAM_H
 #define BENCH_NSTREAM_H
 

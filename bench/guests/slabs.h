@@ -1,6 +1,7 @@
-/* What guests on grids and long vectors share: state that is divided among workers once and stays where it is.
+/* What guests on grids and long vectors share: state that is divided among workers once and stays where it
+ * is.
  *
- *   value "slabs"   ┌ worker 0 ─────┬ worker 1 ─────┬ …      slabs of equal size, whole chunks, 1 MiB at least,
+ *   value "slabs"   ┌ worker 0 ─────┬ worker 1 ─────┬ …      slabs of equal size, 1 MiB at least, in chunks,
  *                   │ arrays, edges │ arrays, edges │        so that ranks have equal blocks of them at home
  *                   └───────────────┴───────────────┴ …
  *   value "edges"   ┌ worker 0: turn 0: low, high; turn 1: low, high ┬ worker 1 …

@@ -1,4 +1,5 @@
-/* stencil: stencil N REPETITIONS WORKERS. The star of stencil.h on N x N points, a call a worker and repetition.
+/* stencil: stencil N REPETITIONS WORKERS. The star of stencil.h on N x N points, a call a worker and
+ * repetition.
  *
  * A call takes two rows from each neighbour, sweeps its own, and gives its two first and last ones away
  * (slabs.h). What it has of its neighbours is a copy, so the rows at its ends are raised at once.
@@ -7,8 +8,8 @@
 
 #include "stencil.h"
 
-/* A worker's slab: `in` with RADIUS rows more above and below, then `out`; an edge more behind, since edges are
- * copied in whole chunks. */
+/* A worker's slab: `in` with RADIUS rows more above and below, then `out`; an edge more behind, since edges
+ * are copied in whole chunks. */
 struct block {
     long top, rows, n, ld;
     double *in, *out;

@@ -1,5 +1,5 @@
-/* Peer of cg in C with MPI: cg_mpi N ITERATIONS WORKERS, a process a worker. Each has the rows of some planes, and
- * of p a plane more on either side, exchanged before it multiplies. */
+/* Peer of cg in C with MPI: cg_mpi N ITERATIONS WORKERS, a process a worker. Each has the rows of some
+ * planes, and of p a plane more on either side, exchanged before it multiplies. */
 #define _GNU_SOURCE
 #include <mpi.h>
 

@@ -1,5 +1,5 @@
-/* Peer of cg in C with OpenMP: cg_openmp N ITERATIONS WORKERS. Each thread has a block of planes, which it touched
- * first; one parallel region an iteration, with a barrier where others' p or sums are needed. */
+/* Peer of cg in C with OpenMP: cg_openmp N ITERATIONS WORKERS. Each thread has a block of planes, which it
+ * touched first; one parallel region an iteration, with a barrier where others' p or sums are needed. */
 #define _GNU_SOURCE
 #include <omp.h>
 
@@ -27,7 +27,8 @@ int main(int argc, char** argv)
     {
         int thread = omp_get_thread_num(), threads = omp_get_num_threads();
         long first = n * thread / threads * n * n, end = n * (thread + 1) / threads * n * n;
-        struct matrix m = { values + first * ROW_ENTRIES, columns + first * ROW_ENTRIES, starts + first + thread };
+        struct matrix m = { values + first * ROW_ENTRIES, columns + first * ROW_ENTRIES,
+                            starts + first + thread };
         build(m, r + first, n * thread / threads, n * (thread + 1) / threads, 0, n);
         for (long i = first; i < end; i++) {
             x[i] = p[i] = 0;

@@ -1,5 +1,5 @@
-/* Peer of nstream in C with MPI: nstream_mpi N REPETITIONS WORKERS, a process a worker, each with its part of the
- * vectors. A repetition takes from a barrier to the end of the slowest. */
+/* Peer of nstream in C with MPI: nstream_mpi N REPETITIONS WORKERS, a process a worker, each with its part
+ * of the vectors. A repetition takes from a barrier to the end of the slowest. */
 #define _GNU_SOURCE
 #include <mpi.h>
 

@@ -1,5 +1,5 @@
-/* Peer of stencil in C with MPI: stencil_mpi N REPETITIONS WORKERS, a process a worker. Each has a block of rows
- * with RADIUS more above and below; they travel while the rows that do not need them are swept. */
+/* Peer of stencil in C with MPI: stencil_mpi N REPETITIONS WORKERS, a process a worker. Each has a block of
+ * rows with RADIUS more above and below; they travel while the rows that do not need them are swept. */
 #define _GNU_SOURCE
 #include <mpi.h>
 

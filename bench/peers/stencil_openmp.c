@@ -1,5 +1,5 @@
-/* Peer of stencil in C with OpenMP: stencil_openmp N REPETITIONS WORKERS. Each thread sweeps a block of rows that
- * it touched first, and raises the rows at the block's ends when its neighbours have seen them. */
+/* Peer of stencil in C with OpenMP: stencil_openmp N REPETITIONS WORKERS. Each thread sweeps a block of rows
+ * that it touched first, and raises the rows at the block's ends when its neighbours have seen them. */
 #define _GNU_SOURCE
 #include <omp.h>
 
