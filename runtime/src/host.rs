@@ -53,7 +53,7 @@ impl GuestSide {
         let reservation = self.bytes.reservation();
         self.windows.guard(|value, at, chunks| {
             let value = values.iter().find(|open| open.id() == value)?;
-            if !rank.config.track_writes && !value.travels() {
+            if !rank.config.track_writes && !value.sends_any(&chunks) {
                 return None;
             }
             let watch = tracking.as_ref().and_then(|tracker| {

@@ -27,7 +27,7 @@ use nix::errno::Errno;
 use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags};
 
 use crate::error::{Error, Result};
-use crate::units::{PageBytes, fits};
+use crate::units::{HUGE_BYTES, PageBytes, fits};
 
 const READ_WRITE: ProtFlags = ProtFlags::PROT_READ.union(ProtFlags::PROT_WRITE);
 
@@ -56,6 +56,23 @@ impl Mapping {
         // SAFETY: no fixed address, so the kernel picks a range that nothing else uses.
         let mapped = unsafe { mmap(None, len, prot, flags, file.map(|file| (file, 0))) };
         Ok(Self { base: mapped.map_err(|errno| Error::sys("mmap", what())(errno))?, len })
+    }
+
+    /// Keeps `len` bytes from the first multiple of `align` on, which is a multiple of the page size.
+    fn trim(&mut self, align: usize, len: usize) {
+        let (base, size) = (self.base.addr().get(), self.len.get());
+        let head = base.next_multiple_of(align) - base;
+        let Some(kept) = NonZeroUsize::new(len).filter(|_| head + len <= size) else { return };
+        // SAFETY: `head + len` was just checked to lie within the mapping.
+        let (start, end) = unsafe { (self.base.add(head), self.base.add(head + len)) };
+        for (at, bytes) in [(self.base, head), (end, size - head - len)] {
+            if bytes > 0 {
+                // SAFETY: this part of the mapping is given up here, and nobody has seen it yet.
+                let unmapped = unsafe { nix::sys::mman::munmap(at.cast(), bytes) };
+                debug_assert_eq!(unmapped, Ok(()), "unmapping our own range");
+            }
+        }
+        (self.base, self.len) = (start, kept);
     }
 
     /// Start and length of a range, which is checked to be within the mapping; `None` if empty.
@@ -124,7 +141,13 @@ pub(crate) struct Reserved(Mapping);
 impl Reserved {
     pub(crate) fn new(len: PageBytes) -> Result<Self> {
         let flags = MapFlags::MAP_PRIVATE | MapFlags::MAP_ANONYMOUS | MapFlags::MAP_NORESERVE;
-        let reserved = Self(Mapping::new(len.get(), ProtFlags::PROT_NONE, flags, None)?);
+        // A large one begins at a huge page, so that what is mapped in it can be of huge pages.
+        let slack = if len.get() >= HUGE_BYTES { HUGE_BYTES } else { 0 };
+        let mut mapping = Mapping::new(len.get() + slack, ProtFlags::PROT_NONE, flags, None)?;
+        if slack > 0 {
+            mapping.trim(HUGE_BYTES, len.get());
+        }
+        let reserved = Self(mapping);
         reserved.refuse_huge(PageBytes::ZERO, len);
         Ok(reserved)
     }
@@ -181,12 +204,37 @@ impl Reserved {
         self.advise(at, len, MmapAdvise::MADV_HUGEPAGE)
     }
 
+    /// Makes huge pages of the pages of a part, now, whatever the system's settings are.
+    fn collapse(&self, at: PageBytes, len: PageBytes) -> Result<()> {
+        let Some((start, bytes)) = self.0.span(at, len)? else { return Ok(()) };
+        // SAFETY: `span` checked that the range lies within this reservation; no content changes.
+        let done =
+            unsafe { libc::madvise(start.as_ptr().cast(), bytes.get(), libc::MADV_COLLAPSE) };
+        let what = || format!("{len} at +{:#x}", at.get());
+        Errno::result(done).map(drop).map_err(|errno| Error::sys("madvise", what())(errno))
+    }
+
     fn advise(&self, at: PageBytes, len: PageBytes, advice: MmapAdvise) -> Result<()> {
         let Some((start, bytes)) = self.0.span(at, len)? else { return Ok(()) };
         // SAFETY: `span` checked that the range lies within this reservation.
         let done = unsafe { nix::sys::mman::madvise(start.cast(), bytes.get(), advice) };
         done.map_err(|errno| Error::sys("madvise", format!("{len} at +{:#x}", at.get()))(errno))
     }
+}
+
+/// Makes huge pages of `len` bytes at `offset` of a file in shared memory, both multiples of
+/// [`HUGE_BYTES`], each of which has at least one page. Their bytes stay as they are.
+///
+/// The kernel does that through a mapping whose addresses fall on huge pages as the file does, which
+/// ours of the whole file need not.
+pub(crate) fn collapse(file: BorrowedFd<'_>, offset: u64, len: PageBytes) -> Result<()> {
+    let bad = || Error::BadSize { what: "huge pages", bytes: len.get() as u64 };
+    let room = PageBytes::new(len.get() + HUGE_BYTES).ok_or_else(bad)?;
+    let range = Reserved::new(room)?;
+    let base = range.base().addr().get();
+    let at = PageBytes::new(base.next_multiple_of(HUGE_BYTES) - base).ok_or_else(bad)?;
+    range.replace(at, len, Content::Shared(file, offset))?;
+    range.collapse(at, len)
 }
 
 /// A whole file, mapped readable, writable and shared for as long as this lives.

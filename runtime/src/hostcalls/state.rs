@@ -11,6 +11,7 @@ use wasmtime::{Caller, Linker, Result, bail};
 use super::{key, length, memory, named};
 use crate::error::StateError;
 use crate::host::Host;
+use crate::memory::window::Phase;
 use crate::state::{HeldLock, Merge, Mode, UserState, Value, text};
 
 /// A guest that calls.
@@ -379,7 +380,9 @@ pub(super) fn map(caller: Guest<'_, '_>, value: &Value, start: u64, bytes: u64) 
         return Ok(u32::try_from(at + within)?);
     }
     let size = chunks.len() * CHUNK_BYTES;
-    let at = reserve(caller, size, value)?;
+    let offset = block.file_offset() + (chunks.start as usize * CHUNK_BYTES) as u64;
+    let phase = Phase::new(side.bytes.base(), offset, size);
+    let at = reserve(caller, size, phase, value)?;
     let host = caller.data_mut();
     let Some(side) = &mut host.memory else { bail!("the module has no memory") };
     side.known.forget(&(at..at + size));
@@ -389,8 +392,9 @@ pub(super) fn map(caller: Guest<'_, '_>, value: &Value, start: u64, bytes: u64) 
     Ok(u32::try_from(at + within)?)
 }
 
-/// Finds address space for a window: a hole, new memory, or the place of windows no longer used.
-fn reserve(caller: Guest<'_, '_>, size: usize, value: &Value) -> Result<usize> {
+/// Finds address space for a window: a hole, new memory, or the place of windows no longer used. In the
+/// last resort at an address of any phase.
+fn reserve(caller: Guest<'_, '_>, size: usize, phase: Phase, value: &Value) -> Result<usize> {
     for attempt in 0..2 {
         let host = caller.data_mut();
         let serial = host.call.serial;
@@ -398,18 +402,20 @@ fn reserve(caller: Guest<'_, '_>, size: usize, value: &Value) -> Result<usize> {
         if attempt == 1 {
             side.windows.evict_unused(&side.bytes, serial)?;
         }
-        if let Some(at) = side.windows.take_hole(size) {
+        if let Some(at) = side.windows.take_hole(size, phase) {
             return Ok(at);
         }
-        let (wasm, end) = (side.wasm, side.bytes.size());
-        if end + size <= side.bytes.capacity() - CHUNK_BYTES {
-            side.windows.grow_for(size);
-            let grown = wasm.grow(&mut *caller, (size / CHUNK_BYTES) as u64);
-            if let Some(side) = &mut caller.data_mut().memory {
-                side.windows.grow_for(0);
-            }
+        let (wasm, end, room) = (side.wasm, side.bytes.size(), side.bytes.capacity() - CHUNK_BYTES);
+        let skip = Some(phase.skip(end)).filter(|skip| end + skip + size <= room).unwrap_or(0);
+        if end + skip + size <= room {
+            side.windows.grow_for(skip + size);
+            let grown = wasm.grow(&mut *caller, ((skip + size) / CHUNK_BYTES) as u64);
+            let side = caller.data_mut().memory.as_mut();
+            let Some(side) = side else { bail!("the module has no memory") };
+            side.windows.grow_for(0);
             if grown.is_ok() {
-                return Ok(end);
+                side.windows.add_hole(end..end + skip);
+                return Ok(end + skip);
             }
         }
     }

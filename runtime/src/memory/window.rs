@@ -18,7 +18,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use mobula_shm::{Block, CHUNK_BYTES, PageBytes};
+use mobula_shm::{Block, CHUNK_BYTES, HUGE_BYTES, PageBytes};
 
 use super::GuestMemory;
 
@@ -66,6 +66,27 @@ pub(crate) enum UnmapError {
     /// The system refused.
     #[error(transparent)]
     Shm(#[from] mobula_shm::Error),
+}
+
+/// Which addresses a window may have: large ones fall on huge pages as their bytes in the file do, so that
+/// the kernel can map them so. Small ones may be anywhere.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Phase(Option<usize>);
+
+impl Phase {
+    /// For `len` bytes from `offset` of the file on, in a memory at `base`.
+    pub(crate) fn new(base: usize, offset: u64, len: usize) -> Self {
+        let within = (offset % HUGE_BYTES as u64) as usize;
+        let phase = (within + HUGE_BYTES - base % HUGE_BYTES) % HUGE_BYTES;
+        // Windows lie at whole guest pages, so the memory has to.
+        Self((len >= HUGE_BYTES && phase % CHUNK_BYTES == 0).then_some(phase))
+    }
+
+    /// Bytes from `at` to the next address of this phase.
+    pub(crate) fn skip(self, at: usize) -> usize {
+        let phase = self.0.unwrap_or(at % HUGE_BYTES);
+        (phase + HUGE_BYTES - at % HUGE_BYTES) % HUGE_BYTES
+    }
 }
 
 /// The windows of one guest memory.
@@ -124,15 +145,23 @@ impl Windows {
         self.end().saturating_sub(start).saturating_sub(windows + holes)
     }
 
-    /// Takes the first hole that holds `len` bytes.
-    pub(crate) fn take_hole(&mut self, len: usize) -> Option<usize> {
-        let index = self.holes.iter().position(|hole| hole.len() >= len)?;
-        let at = self.holes[index].start;
-        self.holes[index].start += len;
-        if self.holes[index].is_empty() {
-            self.holes.swap_remove(index);
-        }
+    /// Takes `len` bytes of the first hole that holds them at an address of this phase.
+    pub(crate) fn take_hole(&mut self, len: usize, phase: Phase) -> Option<usize> {
+        let fits = |hole: &Range<usize>| hole.len() >= phase.skip(hole.start) + len;
+        let index = self.holes.iter().position(fits)?;
+        let hole = self.holes.swap_remove(index);
+        let at = hole.start + phase.skip(hole.start);
+        let rests = [hole.start..at, at + len..hole.end];
+        self.holes.extend(rests.into_iter().filter(|rest| !rest.is_empty()));
         Some(at)
+    }
+
+    /// Makes a hole of address space that the memory has just grown by.
+    pub(crate) fn add_hole(&mut self, hole: Range<usize>) {
+        if !hole.is_empty() {
+            self.holes.push(hole);
+            self.join_holes();
+        }
     }
 
     /// Maps `chunks` of `value`, which lie in `block`, at `at`, where `len` bytes of the guest's

@@ -90,9 +90,15 @@ impl Value {
         bytes == 0 || share.is_present(&chunk_range(start, bytes))
     }
 
-    /// Whether stores have to be found without a word from guests: some are to be sent elsewhere.
+    /// Whether some chunk is at home on another host.
     pub(crate) fn travels(&self) -> bool {
         self.share.as_ref().is_some_and(|share| share.has_away())
+    }
+
+    /// Whether stores to these chunks have to be found without a word from guests: some are to be sent
+    /// elsewhere. What is at home here never is, and its windows stay free of protection faults.
+    pub(crate) fn sends_any(&self, chunks: &Range<u32>) -> bool {
+        self.share.as_ref().is_some_and(|share| !share.away_parts(chunks).is_empty())
     }
 
     /// Number that no other value of this job ever has.

@@ -275,8 +275,10 @@ impl Arena {
         if alignment == Alignment::Huge {
             // Before there is memory, so that it can be huge from the start.
             self.shared.mapping.advise_huge(at, pages)?;
+            self.shared.segment.allocate_huge(offset, bytes)?;
+        } else {
+            self.shared.segment.allocate(offset, bytes)?;
         }
-        self.shared.segment.allocate(offset, bytes)?;
         self.shared.count(bytes);
         let counted = bytes;
         let bytes = ByteView::of_file(&self.shared.mapping).sub(at.get(), pages.get())?;
@@ -293,7 +295,9 @@ impl Arena {
             usize::try_from(len.max(1)).ok().and_then(PageBytes::round_up).ok_or_else(bad)?;
         let extent = (pages.get() as u64).checked_next_multiple_of(CHUNK_BYTES as u64);
         let extent = extent.ok_or_else(bad)?;
-        let offset = self.shared.take(extent, Alignment::Chunk)?;
+        let large = extent >= HUGE_BYTES as u64;
+        let alignment = if large { Alignment::Huge } else { Alignment::Chunk };
+        let offset = self.shared.take(extent, alignment)?;
         let extent = Extent { arena: self.shared.clone(), offset, len: extent };
         let bytes = ByteView::of_file(&self.shared.mapping).sub(offset as usize, pages.get())?;
         Ok(Block { memory: Arc::new(Memory { bytes, extent, counted: 0, ours: true, keep: None }) })
@@ -488,6 +492,21 @@ impl Block {
     /// # Errors
     /// [`Error::OutOfRange`], [`Error::NoSpace`]. What had memory before keeps it.
     pub fn allocate(&self, part: Range<u64>) -> Result<()> {
+        let (offset, len) = self.pages_of(part)?;
+        self.memory.extent.arena.segment.give_memory(offset, len)
+    }
+
+    /// The same, in huge pages as far as possible: for what is used long and often.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn allocate_huge(&self, part: Range<u64>) -> Result<()> {
+        let (offset, len) = self.pages_of(part)?;
+        self.memory.extent.arena.segment.give_huge_memory(offset, len)
+    }
+
+    /// Where in the file the pages that hold these bytes lie.
+    fn pages_of(&self, part: Range<u64>) -> Result<(u64, u64)> {
         let page = PAGE_BYTES as u64;
         let (start, end) = (part.start / page * page, part.end.next_multiple_of(page));
         let size = self.len();
@@ -495,8 +514,7 @@ impl Block {
             let (offset, len) = (part.start, part.end.saturating_sub(part.start));
             return Err(Error::OutOfRange { what: "block", offset, len, size });
         }
-        let segment = &self.memory.extent.arena.segment;
-        segment.give_memory(self.memory.extent.offset + start, end - start)
+        Ok((self.memory.extent.offset + start, end - start))
     }
 
     /// Offset of the first byte in the file [`fd`](Self::fd).

@@ -19,6 +19,7 @@ use nix::sys::stat::{Mode, fstat};
 
 use crate::error::{Error, Result};
 use crate::sys;
+use crate::units::{HUGE_BYTES, PAGE_BYTES, PageBytes};
 
 /// Where Linux keeps POSIX shared memory.
 pub(super) const DIRECTORY: &str = "/dev/shm";
@@ -135,6 +136,43 @@ impl Segment {
     /// also when this fails.
     pub(super) fn give_memory(&self, offset: u64, len: u64) -> Result<()> {
         self.fill(offset, len).map_err(|(errno, _)| self.refused(errno, len))
+    }
+
+    /// As [`allocate`](Self::allocate), in huge pages as far as whole ones fit in and the system has
+    /// some. It takes longer, and every later access by every mapping is faster.
+    pub(super) fn allocate_huge(&self, offset: u64, len: u64) -> Result<()> {
+        self.fill_huge(offset, len);
+        self.fill(offset, len).map_err(|(errno, _)| {
+            // As above; huge pages may be anywhere in it.
+            let _given_back = self.punch(offset, len);
+            self.refused(errno, len)
+        })
+    }
+
+    /// As [`give_memory`](Self::give_memory), in huge pages as far as possible.
+    pub(super) fn give_huge_memory(&self, offset: u64, len: u64) -> Result<()> {
+        self.fill_huge(offset, len);
+        self.give_memory(offset, len)
+    }
+
+    /// Gives whole huge pages within a range memory. Where that fails the rest is left to small ones.
+    ///
+    /// File systems of shared memory make no huge pages by themselves unless an administrator says so,
+    /// but they do so of pages that are there.
+    fn fill_huge(&self, offset: u64, len: u64) {
+        let huge = HUGE_BYTES as u64;
+        let (mut at, end) = (offset.next_multiple_of(huge), (offset + len) / huge * huge);
+        while at < end {
+            let step = STEP.min(end - at);
+            let first = |page| self.fallocate(FallocateFlags::empty(), page, PAGE_BYTES as u64);
+            let Some(bytes) = usize::try_from(step).ok().and_then(PageBytes::new) else { return };
+            if (at..at + step).step_by(HUGE_BYTES).map(first).any(|done| done.is_err())
+                || sys::collapse(self.fd(), at, bytes).is_err()
+            {
+                return;
+            }
+            at += step;
+        }
     }
 
     /// Gives memory step by step; on failure, also how far it came.

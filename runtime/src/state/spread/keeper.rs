@@ -245,7 +245,7 @@ impl Spread {
                 let data = arena.alloc_sparse(*len)?;
                 for near in &layout.near {
                     let bytes = layout.bytes(near);
-                    data.allocate(bytes.start as u64..bytes.end as u64)?;
+                    data.allocate_huge(bytes.start as u64..bytes.end as u64)?;
                 }
                 (Some(data), Some(arena.alloc_sparse(base_bytes(*len))?))
             }
