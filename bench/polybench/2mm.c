@@ -1,0 +1,51 @@
+/* 2mm: D = alpha A B C + beta D. */
+#include "poly.h"
+
+enum { NI = 450, NJ = 500, NK = 550, NL = 600 };
+
+static double A[NI][NK], B[NK][NJ], C[NJ][NL], D[NI][NL], product[NI][NJ];
+static const double alpha = 1.5, beta = 1.2;
+
+static void fill(void)
+{
+    for (int i = 0; i < NI; i++)
+        for (int k = 0; k < NK; k++)
+            A[i][k] = (double)((i * k + 1) % NI) / NI;
+    for (int k = 0; k < NK; k++)
+        for (int j = 0; j < NJ; j++)
+            B[k][j] = (double)((k * (j + 1)) % NJ) / NJ;
+    for (int j = 0; j < NJ; j++)
+        for (int l = 0; l < NL; l++)
+            C[j][l] = (double)((j * (l + 3) + 1) % NL) / NL;
+    for (int i = 0; i < NI; i++)
+        for (int l = 0; l < NL; l++)
+            D[i][l] = (double)((i * (l + 2)) % NK) / NK;
+}
+
+KERNEL kernel(void)
+{
+    for (int i = 0; i < NI; i++) {
+        for (int j = 0; j < NJ; j++)
+            product[i][j] = 0;
+        for (int k = 0; k < NK; k++)
+            for (int j = 0; j < NJ; j++)
+                product[i][j] += alpha * A[i][k] * B[k][j];
+    }
+    for (int i = 0; i < NI; i++) {
+        for (int l = 0; l < NL; l++)
+            D[i][l] *= beta;
+        for (int j = 0; j < NJ; j++)
+            for (int l = 0; l < NL; l++)
+                D[i][l] += product[i][j] * C[j][l];
+    }
+}
+
+static double check(void)
+{
+    return weighted(D[0], NI * NL);
+}
+
+int main(int argc, char** argv)
+{
+    return measure(argc, argv, 1, fill, kernel, check);
+}
