@@ -35,9 +35,19 @@ KERNEL kernel(void)
     for (int i = 0; i < M; i++) {
         for (int j = i; j < M; j++)
             correlations[i][j] = 0;
+#ifdef TUNED
+        for (int k = 0; k < N; k += 4) {
+            const double f0 = data[k][i], f1 = data[k + 1][i];
+            const double f2 = data[k + 2][i], f3 = data[k + 3][i];
+            for (int j = i; j < M; j++)
+                correlations[i][j] += f0 * data[k][j] + f1 * data[k + 1][j] +
+                                      f2 * data[k + 2][j] + f3 * data[k + 3][j];
+        }
+#else
         for (int k = 0; k < N; k++)
             for (int j = i; j < M; j++)
                 correlations[i][j] += data[k][i] * data[k][j];
+#endif
         for (int j = i; j < M; j++)
             correlations[j][i] = correlations[i][j];
     }

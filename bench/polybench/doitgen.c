@@ -24,9 +24,19 @@ KERNEL kernel(void)
         for (int q = 0; q < NQ; q++) {
             for (int p = 0; p < NP; p++)
                 sums[p] = 0;
+#ifdef TUNED
+            for (int s = 0; s < NP; s += 4) {
+                const double f0 = A[r][q][s], f1 = A[r][q][s + 1];
+                const double f2 = A[r][q][s + 2], f3 = A[r][q][s + 3];
+                for (int p = 0; p < NP; p++)
+                    sums[p] += f0 * C4[s][p] + f1 * C4[s + 1][p] +
+                               f2 * C4[s + 2][p] + f3 * C4[s + 3][p];
+            }
+#else
             for (int s = 0; s < NP; s++)
                 for (int p = 0; p < NP; p++)
                     sums[p] += A[r][q][s] * C4[s][p];
+#endif
             for (int p = 0; p < NP; p++)
                 A[r][q][p] = sums[p];
         }

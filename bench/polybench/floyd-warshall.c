@@ -16,8 +16,13 @@ KERNEL kernel(void)
 {
     for (int k = 0; k < N; k++)
         for (int i = 0; i < N; i++)
+#ifdef TUNED
+            for (int j = 0, first = path[i][k]; j < N; j++) {
+                const int over = first + path[k][j];
+#else
             for (int j = 0; j < N; j++) {
                 const int over = path[i][k] + path[k][j];
+#endif
                 path[i][j] = path[i][j] < over ? path[i][j] : over;
             }
 }

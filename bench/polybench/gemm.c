@@ -24,9 +24,19 @@ KERNEL kernel(void)
     for (int i = 0; i < NI; i++) {
         for (int j = 0; j < NJ; j++)
             C[i][j] *= beta;
+#ifdef TUNED
+        for (int k = 0; k < NK; k += 4) {
+            const double f0 = alpha * A[i][k], f1 = alpha * A[i][k + 1];
+            const double f2 = alpha * A[i][k + 2], f3 = alpha * A[i][k + 3];
+            for (int j = 0; j < NJ; j++)
+                C[i][j] += f0 * B[k][j] + f1 * B[k + 1][j] +
+                           f2 * B[k + 2][j] + f3 * B[k + 3][j];
+        }
+#else
         for (int k = 0; k < NK; k++)
             for (int j = 0; j < NJ; j++)
                 C[i][j] += alpha * A[i][k] * B[k][j];
+#endif
     }
 }
 

@@ -16,8 +16,10 @@ static void fill(void)
 KERNEL kernel(void)
 {
     for (int t = 0; t < STEPS; t++) {
+        INTERLEAVE
         for (int i = 1; i < N - 1; i++)
             B[i] = (1 / 3.0) * (A[i - 1] + A[i] + A[i + 1]);
+        INTERLEAVE
         for (int i = 1; i < N - 1; i++)
             A[i] = (1 / 3.0) * (B[i - 1] + B[i] + B[i + 1]);
     }

@@ -19,9 +19,11 @@ KERNEL kernel(void)
 {
     for (int t = 0; t < STEPS; t++) {
         for (int i = 1; i < N - 1; i++)
+            INTERLEAVE
             for (int j = 1; j < N - 1; j++)
                 B[i][j] = 0.2 * (A[i][j] + A[i][j - 1] + A[i][j + 1] + A[i - 1][j] + A[i + 1][j]);
         for (int i = 1; i < N - 1; i++)
+            INTERLEAVE
             for (int j = 1; j < N - 1; j++)
                 A[i][j] = 0.2 * (B[i][j] + B[i][j - 1] + B[i][j + 1] + B[i - 1][j] + B[i + 1][j]);
     }

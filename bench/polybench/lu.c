@@ -16,9 +16,16 @@ KERNEL kernel(void)
 {
     for (int k = 0; k < N; k++)
         for (int i = k + 1; i < N; i++) {
+#ifdef TUNED
+            const double factor = A[i][k] /= A[k][k];
+            INTERLEAVE
+            for (int j = k + 1; j < N; j++)
+                A[i][j] -= factor * A[k][j];
+#else
             A[i][k] /= A[k][k];
             for (int j = k + 1; j < N; j++)
                 A[i][j] -= A[i][k] * A[k][j];
+#endif
         }
 }
 

@@ -20,6 +20,7 @@ KERNEL kernel(void)
         for (int k = 0; k < i; k++) {
             const double factor = A[i][k] / A[k][k];
             A[i][k] = factor;
+            INTERLEAVE
             for (int j = k + 1; j < N; j++)
                 A[i][j] -= factor * A[k][j];
         }
