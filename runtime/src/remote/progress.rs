@@ -1,9 +1,9 @@
 //! Who keeps frames moving when no worker does.
 //!
 //! ```text
-//!  moved something ──▶ look again at once, for BRISK ──▶ sleep 20 µs, twice as long each time, ≤ 2 ms
-//!        ▲             (unless workers need the cores)          │
-//!        └──────────── moved, or somebody sent ────────────────┘
+//!  moved something ──▶ look again at once, for BRISK ──▶ sleep: busy: 20 µs, doubling;
+//!        ▲             (unless workers need the cores)    │     idle: 1/16 of the quiet time; ≤ 2 ms
+//!        └──────────── moved, or somebody sent ───────────┘
 //!
 //!  a worker looks ──▶ sleep: two threads that look for the same frame are in each other's way
 //!
@@ -35,6 +35,12 @@ const SHORTEST: Duration = Duration::from_micros(20);
 /// per cent of a core.
 const LONGEST: Duration = Duration::from_millis(2);
 
+/// Sleeps from this length on end when something is sent: they began when there was nothing to expect.
+const DEEP: Duration = Duration::from_micros(500);
+/// An idle rank sleeps for this part of the time that has been quiet: what comes at intervals, as the steps of
+/// an iteration do, is late by no larger part of the interval.
+const PATIENCE: u32 = 16;
+
 /// What the thread and those that spare it work know of each other.
 #[derive(Debug)]
 pub(crate) struct Progress {
@@ -48,6 +54,8 @@ pub(crate) struct Progress {
     /// When a worker looked last between two calls.
     between: AtomicU64,
     stop: AtomicBool,
+    /// Whether the thread is in a sleep long enough to be woken from when something is sent.
+    deep: AtomicBool,
     sleep: Mutex<()>,
     wake: Condvar,
 }
@@ -61,6 +69,7 @@ impl Default for Progress {
             moved: AtomicU64::new(0),
             between: AtomicU64::new(0),
             stop: AtomicBool::new(false),
+            deep: AtomicBool::new(false),
             sleep: Mutex::default(),
             wake: Condvar::new(),
         }
@@ -103,6 +112,9 @@ impl Progress {
     /// Something was sent: answers are to be expected.
     pub(crate) fn sent(&self) {
         self.events.fetch_add(1, Ordering::Relaxed);
+        if self.deep.load(Ordering::Relaxed) && self.deep.swap(false, Ordering::Relaxed) {
+            self.wake.notify_all();
+        }
     }
 
     /// Ends the thread.
@@ -115,7 +127,10 @@ impl Progress {
     fn nap(&self, length: Duration) {
         let mut guard = self.sleep.lock();
         if !self.stop.load(Ordering::Acquire) {
+            // A wake-up between this and the wait is missed; then the sleep has its length.
+            self.deep.store(length >= DEEP, Ordering::Relaxed);
             self.wake.wait_for(&mut guard, length);
+            self.deep.store(false, Ordering::Relaxed);
         }
     }
 }
@@ -142,9 +157,13 @@ pub(super) fn start(rank: &Arc<Rank>) -> std::io::Result<()> {
             if events != seen {
                 (seen, since, length) = (events, Instant::now(), SHORTEST);
             }
-            if since.elapsed() < BRISK && rank.scheduler.is_idle() {
+            let (quiet, idle) = (since.elapsed(), rank.scheduler.is_idle());
+            if quiet < BRISK && idle {
                 std::thread::yield_now();
             } else {
+                if idle {
+                    length = (quiet / PATIENCE).clamp(SHORTEST, LONGEST);
+                }
                 progress.nap(length);
                 length = (2 * length).min(LONGEST);
             }
