@@ -114,8 +114,8 @@ struct How {
     /// What starts programs of several ranks.
     #[arg(long, default_value = "mpirun")]
     launcher: Launcher,
-    /// How often each program is run.
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=100))]
+    /// How often each program is run, after once to warm up. 0 is for kernels: once, to see their answers.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(0..=100))]
     rounds: u16,
     /// One JSON object a line.
     #[arg(long)]

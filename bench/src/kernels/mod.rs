@@ -39,7 +39,7 @@ pub struct Plan {
     pub ranks: Vec<usize>,
     /// Peers; empty: all.
     pub engines: Vec<String>,
-    /// How often each program is run.
+    /// How often each program is run; 0: once, for its answer, and its times count although nothing is warm.
     pub rounds: usize,
 }
 
@@ -138,7 +138,11 @@ fn run(
                 let said = if round == 0 {
                     // Processes of other hosts are not below this one.
                     let (said, memory) = observed(&mut command)?;
-                    entry.memory = (at.hosts == 1).then_some(memory);
+                    // Nothing was seen of one that is too short.
+                    entry.memory = (at.hosts == 1 && memory > 0.0).then_some(memory);
+                    if plan.rounds == 0 {
+                        entry.samples.add_output(&said, str::to_owned);
+                    }
                     said
                 } else {
                     let said = output(&mut command)?;
