@@ -133,6 +133,7 @@ impl Mpi {
     /// # Errors
     /// [`StartError`].
     pub fn start() -> Result<Arc<Self>, StartError> {
+        raw::keep_the_cpu();
         let started = mpi::initialize_with_threading(Threading::Serialized);
         let (universe, given) = started.ok_or(StartError::Twice)?;
         if given < Threading::Serialized {

@@ -31,6 +31,18 @@ fn check(op: &'static str, code: c_int) -> Result<(), MpiError> {
     if code == ffi::MPI_SUCCESS as c_int { Ok(()) } else { Err(MpiError { op, code }) }
 }
 
+/// Tells Open MPI not to give the CPU away within its calls: whoever is in one of them has the fabric's lock,
+/// and a thread that yields to a worker that computes would keep it for as long as the kernel lets that one
+/// run. Threads here that look for frames yield between looks. To be called before MPI is initialised; does
+/// nothing once there are several threads.
+pub(super) fn keep_the_cpu() {
+    let threads = std::fs::read_dir("/proc/self/task").map_or(usize::MAX, Iterator::count);
+    if threads == 1 {
+        // SAFETY: no other thread of this process exists that could read the environment meanwhile.
+        unsafe { std::env::set_var("OMPI_MCA_mpi_yield_when_idle", "0") };
+    }
+}
+
 /// Owned bytes at an address that stays, which nobody refers to while MPI has it.
 #[derive(Debug)]
 pub(super) struct Buffer {
