@@ -40,8 +40,6 @@ pub const COPY_BYTES: usize = 32 << 20;
 pub const RELEARN_RESETS: u32 = 256;
 /// How long a worker that runs out of work looks for more before it sleeps.
 pub const SEARCH: Duration = Duration::from_micros(30);
-/// The same while another rank owes it something: longer than a message takes to another host and back.
-pub const REMOTE_SEARCH: Duration = Duration::from_micros(200);
 /// Looks for frames after which a worker looks at the clock.
 pub const LOOKS_A_CLOCK: u32 = 8;
 /// Looks for frames after which a worker lets others have its core.

@@ -41,6 +41,31 @@ fn a_fan_out_reaches_every_rank_and_every_result_comes_back() {
     }
 }
 
+/// Main chains entry 1 twice and awaits both, a hundred times over; entry 1 computes for about a millisecond.
+const PAIRS: &str = r#"(memory 1)
+    (func (export "_faasm_func_0") (result i32) (local $i i32) (local $a i32) (local $b i32) (local $s i32)
+      (loop $l
+        (local.set $a (call $chain (i32.const 1) (i32.const 0) (i32.const 4)))
+        (local.set $b (call $chain (i32.const 1) (i32.const 0) (i32.const 4)))
+        (local.set $s (i32.add (local.get $s) (i32.add (call $await (local.get $a)) (call $await (local.get $b)))))
+        (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 100))))
+      (local.get $s))
+    (func (export "_faasm_func_1") (result i32) (local $i i32)
+      (loop $l (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 1500000))))
+      (i32.const 1))"#;
+
+/// A parent that goes on because a result came from elsewhere shares its next calls out as one that goes on
+/// because a call ended here: of two calls an iteration, each rank gets about one.
+#[test]
+fn small_fan_outs_in_a_row_are_shared_out_each_time() {
+    let ranks = Ranks::new(&[0, 1], || threads(1), PAIRS);
+    assert_eq!(ranks.first.value(0), 200);
+    let report = ranks.first.runtime.report();
+    // Every other iteration alone would give it 50. A busy machine keeps some from it.
+    assert!(report.calls_by_rank[1] > 65, "{:?}", report.calls_by_rank);
+    ranks.end();
+}
+
 #[test]
 fn frames_that_overtake_each_other_change_nothing() {
     for seed in 0..4 {

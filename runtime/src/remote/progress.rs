@@ -1,15 +1,19 @@
 //! Who keeps frames moving when no worker does.
 //!
 //! ```text
-//!  moved something ──▶ look again at once, for BRISK ──▶ sleep: busy: 20 µs, doubling;
-//!        ▲             (unless workers need the cores)    │     idle: 1/16 of the quiet time; ≤ 2 ms
+//!  moved something ──▶ look again at once, for BRISK ──▶ sleep: all threads work: half the quiet time;
+//!        ▲             (unless workers need the cores)    │     else a sixteenth of it; 20 µs to 2 ms
 //!        └──────────── moved, or somebody sent ───────────┘
 //!
 //!  a worker looks ──▶ sleep: two threads that look for the same frame are in each other's way
+//!        └─ it gives up ──▶ awake at once
+//! ```
 //!
 //! Workers look when they have nothing to do, and between two calls every [`BETWEEN`]: a thread of its own
-//! that looked for frames of a busy rank would take a core from the calls.
-//! ```
+//! that looked for frames of a busy rank would take a core from the calls. How long a worker that has nothing
+//! to do looks before it sleeps is its *patience*: twice as long as it lately had to wait for work, since
+//! sleeping, being noticed by the thread and woken costs more than most waits, and a step of an iteration
+//! waits as long as the one before. What would have taken longer than [`WORTH`] is not waited for.
 //!
 //! Invariant: a frame that has arrived is delivered after at most [`LONGEST`], whatever workers do.
 
@@ -23,12 +27,17 @@ use crate::runtime::Rank;
 
 /// How long the thread looks without sleeping after something moved.
 const BRISK: Duration = Duration::from_micros(50);
-/// How long after something moved workers look longer for more.
-const LIVELY: Duration = Duration::from_micros(200);
+/// The least and the most patience, in microseconds.
+const PATIENCE: (u64, u64) = (200, 4000);
+/// The longest wait that patience is meant for, in microseconds.
+const WORTH: u64 = 2000;
 /// How long it sleeps while a worker looks.
 const SPARED: Duration = Duration::from_micros(200);
 /// How long workers that have work go on without a look.
 const BETWEEN: Duration = Duration::from_micros(50);
+/// Looks in a row that it takes without sleeping while something moves: what moves a body on a network that
+/// needs the processor is the look, and a sleep between two of them may last as long as a worker's slice.
+const BURST: u32 = 64;
 /// Its shortest sleep.
 const SHORTEST: Duration = Duration::from_micros(20);
 /// Its longest sleep: waking and looking takes some 25 µs, so that an idle rank needs less than two
@@ -39,7 +48,11 @@ const LONGEST: Duration = Duration::from_millis(2);
 const DEEP: Duration = Duration::from_micros(500);
 /// An idle rank sleeps for this part of the time that has been quiet: what comes at intervals, as the steps of
 /// an iteration do, is late by no larger part of the interval.
-const PATIENCE: u32 = 16;
+const IDLE_PART: u32 = 16;
+/// The same while all threads work: then each look takes time from a call.
+const BUSY_PART: u32 = 2;
+/// How late the kernel may end a sleep of the thread, in nanoseconds; 50 µs unless it is told.
+const SLACK: u64 = 1000;
 
 /// What the thread and those that spare it work know of each other.
 #[derive(Debug)]
@@ -49,13 +62,21 @@ pub(crate) struct Progress {
     /// Counts the looks of workers.
     looks: AtomicU64,
     started: Instant,
-    /// When something moved last, in microseconds after `started`.
+    /// When something moved or was sent last, in microseconds after `started`.
     moved: AtomicU64,
+    /// How long a worker looks for frames, in microseconds.
+    patience: AtomicU64,
+    /// Since when a worker has looked for work; 0 once it was found.
+    dry: AtomicU64,
     /// When a worker looked last between two calls.
     between: AtomicU64,
     stop: AtomicBool,
     /// Whether the thread is in a sleep long enough to be woken from when something is sent.
     deep: AtomicBool,
+    /// Whether it sleeps because a worker looks.
+    spared: AtomicBool,
+    /// Whether a worker has given up looking since the thread slept for it.
+    gave_up: AtomicBool,
     sleep: Mutex<()>,
     wake: Condvar,
 }
@@ -69,7 +90,11 @@ impl Default for Progress {
             moved: AtomicU64::new(0),
             between: AtomicU64::new(0),
             stop: AtomicBool::new(false),
+            patience: AtomicU64::new(PATIENCE.0),
+            dry: AtomicU64::new(0),
             deep: AtomicBool::new(false),
+            spared: AtomicBool::new(false),
+            gave_up: AtomicBool::new(false),
             sleep: Mutex::default(),
             wake: Condvar::new(),
         }
@@ -104,14 +129,43 @@ impl Progress {
                 .is_ok()
     }
 
-    /// Whether something moved so lately that more is likely to come.
-    pub(crate) fn is_lively(&self) -> bool {
-        self.now().saturating_sub(self.moved.load(Ordering::Relaxed)) < LIVELY.as_micros() as u64
+    /// Whether a worker that has looked since `start` is to look on; `expects` says that others owe this
+    /// rank something.
+    pub(crate) fn is_worth_looking(&self, start: Instant, expects: bool) -> bool {
+        let patience = self.patience.load(Ordering::Relaxed);
+        let quiet = self.now().saturating_sub(self.moved.load(Ordering::Relaxed));
+        quiet < patience || expects && (start.elapsed().as_micros() as u64) < patience
+    }
+
+    /// A worker has had nothing to do since `then`.
+    pub(crate) fn ran_dry(&self, then: Instant) {
+        let then = then.saturating_duration_since(self.started);
+        self.dry.store(then.as_micros() as u64, Ordering::Relaxed);
+    }
+
+    /// A worker has something to do again.
+    pub(crate) fn found_work(&self) {
+        let dry = self.dry.swap(0, Ordering::Relaxed);
+        if dry != 0 {
+            let waited = self.now().saturating_sub(dry);
+            let patience = self.patience.load(Ordering::Relaxed);
+            self.patience.store(patience_after(patience, waited), Ordering::Relaxed);
+        }
+    }
+
+    /// A worker has looked in vain for as long as it may: the thread takes over.
+    pub(crate) fn gives_up(&self) {
+        self.gave_up.store(true, Ordering::SeqCst);
+        if self.spared.swap(false, Ordering::SeqCst) {
+            let _asleep = self.sleep.lock();
+            self.wake.notify_all();
+        }
     }
 
     /// Something was sent: answers are to be expected.
     pub(crate) fn sent(&self) {
         self.events.fetch_add(1, Ordering::Relaxed);
+        self.moved.store(self.now(), Ordering::Relaxed);
         if self.deep.load(Ordering::Relaxed) && self.deep.swap(false, Ordering::Relaxed) {
             self.wake.notify_all();
         }
@@ -133,13 +187,34 @@ impl Progress {
             self.deep.store(false, Ordering::Relaxed);
         }
     }
+
+    /// Sleeps while a worker looks.
+    fn spare(&self) {
+        let mut guard = self.sleep.lock();
+        self.spared.store(true, Ordering::SeqCst);
+        // Who gives up sets its flag, then looks at ours: one of the two sees the other.
+        if !self.gave_up.load(Ordering::SeqCst) && !self.stop.load(Ordering::Acquire) {
+            self.wake.wait_for(&mut guard, SPARED);
+        }
+        self.spared.store(false, Ordering::SeqCst);
+    }
+}
+
+/// Patience after a wait of so many microseconds: grows at once, and shrinks when waits are short, or too long
+/// to be worth it.
+fn patience_after(patience: u64, waited: u64) -> u64 {
+    let next =
+        if waited > WORTH { patience / 2 } else { (patience - patience / 8).max(2 * waited) };
+    next.clamp(PATIENCE.0, PATIENCE.1)
 }
 
 /// Starts the thread; it ends with [`Progress::stop`] or with the rank.
 pub(super) fn start(rank: &Arc<Rank>) -> std::io::Result<()> {
     let weak = Arc::downgrade(rank);
     let run = move || {
-        let (mut seen, mut since, mut length, mut looks) = (0, Instant::now(), SHORTEST, 0);
+        // Where it cannot be set, sleeps are longer.
+        let _ = nix::sys::prctl::set_timerslack(SLACK);
+        let (mut seen, mut since, mut looks, mut burst) = (0, Instant::now(), 0, 0u32);
         while let Some(rank) = weak.upgrade() {
             let Some(remote) = &rank.remote else { return };
             let progress = &remote.progress;
@@ -147,27 +222,65 @@ pub(super) fn start(rank: &Arc<Rank>) -> std::io::Result<()> {
                 return;
             }
             let looked = progress.looks.load(Ordering::Relaxed);
-            if std::mem::replace(&mut looks, looked) != looked {
-                progress.nap(SPARED);
+            let gave_up = progress.gave_up.swap(false, Ordering::SeqCst);
+            if std::mem::replace(&mut looks, looked) != looked && !gave_up {
+                progress.spare();
                 continue;
             }
-            remote.poll();
+            let moved = remote.poll();
             rank.send_results();
+            burst = if moved { burst + 1 } else { 0 };
+            if burst % BURST != 0 {
+                continue;
+            }
             let events = progress.events.load(Ordering::Relaxed);
             if events != seen {
-                (seen, since, length) = (events, Instant::now(), SHORTEST);
+                (seen, since) = (events, Instant::now());
             }
-            let (quiet, idle) = (since.elapsed(), rank.scheduler.is_idle());
-            if quiet < BRISK && idle {
+            let quiet = since.elapsed();
+            if quiet < BRISK && rank.scheduler.is_idle() {
                 std::thread::yield_now();
             } else {
-                if idle {
-                    length = (quiet / PATIENCE).clamp(SHORTEST, LONGEST);
-                }
-                progress.nap(length);
-                length = (2 * length).min(LONGEST);
+                let part = if rank.scheduler.is_full() { BUSY_PART } else { IDLE_PART };
+                progress.nap((quiet / part).clamp(SHORTEST, LONGEST));
             }
         }
     };
     std::thread::Builder::new().name("mobula-fabric".into()).spawn(run).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patience_follows_waits_that_are_worth_it() {
+        let (least, most) = PATIENCE;
+        assert_eq!(patience_after(least, 900), 1800, "at once");
+        assert_eq!(patience_after(1800, 900), 1800, "and it stays");
+        assert_eq!(patience_after(most, WORTH), most);
+        let short = (0..40).fold(most, |patience, _| patience_after(patience, 5));
+        let long = (0..40).fold(most, |patience, _| patience_after(patience, 1_000_000));
+        assert_eq!((short, long), (least, least), "waits that are short or hopeless");
+    }
+
+    /// A worker that gives up while the thread is about to sleep for it is not overlooked.
+    #[test]
+    fn who_gives_up_is_heard_before_and_during_the_sleep() {
+        let progress = Arc::new(Progress::default());
+        progress.gives_up();
+        progress.spare();
+        assert!(
+            progress.gave_up.swap(false, Ordering::SeqCst),
+            "no sleep, and the flag is still there"
+        );
+        for _ in 0..1000 {
+            let other = progress.clone();
+            let gives_up = std::thread::spawn(move || other.gives_up());
+            while !progress.gave_up.swap(false, Ordering::SeqCst) {
+                progress.spare();
+            }
+            gives_up.join().expect("it gives up");
+        }
+    }
 }

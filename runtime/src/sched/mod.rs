@@ -285,6 +285,9 @@ impl Scheduler {
     fn run(&self, rank: &Arc<Rank>) {
         let local = WORKER.with_borrow(Clone::clone).expect("runners run on the rank's threads");
         local.rank.replace(Some(rank.clone()));
+        if let Some(remote) = &rank.remote {
+            remote.progress.found_work();
+        }
         self.run_until_idle(rank, &local);
         local.rank.replace(None);
     }
@@ -303,9 +306,13 @@ impl Scheduler {
             }
             if let Some(work) = self.search(rank, local) {
                 execute(rank, local, work);
+                rank.share_fresh();
                 continue;
             }
             if self.retire(local) {
+                if let Some(remote) = &rank.remote {
+                    remote.progress.gives_up();
+                }
                 rank.eat();
                 return;
             }
@@ -355,6 +362,8 @@ impl Scheduler {
         rank.send_results();
         self.searching.fetch_add(1, Ordering::SeqCst);
         let (start, backoff) = (Instant::now(), Backoff::new());
+        let progress = rank.remote.as_ref().map(|remote| &remote.progress);
+        progress.inspect(|progress| progress.ran_dry(start));
         let (mut lonely, mut looks) = (0, 0u32);
         let found = loop {
             if let Some(work) = self.next(local) {
@@ -383,9 +392,8 @@ impl Scheduler {
             // The clock takes as long as a look, and others may need this core.
             looks += 1;
             if looks.is_multiple_of(limits::LOOKS_A_CLOCK) {
-                let waited = start.elapsed();
-                let more = || remote.expects() || remote.progress.is_lively();
-                if waited > limits::SEARCH && (waited > limits::REMOTE_SEARCH || !more()) {
+                let more = || remote.progress.is_worth_looking(start, remote.expects());
+                if start.elapsed() > limits::SEARCH && !more() {
                     break None;
                 }
             }
@@ -396,6 +404,7 @@ impl Scheduler {
         self.searching.fetch_sub(1, Ordering::SeqCst);
         fence(Ordering::SeqCst);
         if found.is_some() {
+            progress.inspect(|progress| progress.found_work());
             // Whoever pushed relied on this searcher; if there is more, somebody must go on looking.
             self.wake_for_rest();
         }
@@ -425,6 +434,11 @@ impl Scheduler {
     /// Whether no worker does anything.
     pub(crate) fn is_idle(&self) -> bool {
         self.active.load(Ordering::Relaxed) == 0
+    }
+
+    /// Whether all workers have something to do, or look for it.
+    pub(crate) fn is_full(&self) -> bool {
+        self.active.load(Ordering::Relaxed) >= self.threads
     }
 
     /// Pieces of work that wait for a worker; a moment later it may be another number.
