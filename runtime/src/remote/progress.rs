@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  moved something ──▶ look again at once, for BRISK ──▶ sleep: all threads work: half the quiet time;
-//!        ▲             (unless workers need the cores)    │     else a sixteenth of it; 20 µs to 2 ms
+//!        ▲             (unless workers need the cores)    │     else a sixteenth of it; ≤ 2 ms
 //!        └──────────── moved, or somebody sent ───────────┘
 //!
 //!  a worker looks ──▶ sleep: two threads that look for the same frame are in each other's way
@@ -35,11 +35,10 @@ const WORTH: u64 = 2000;
 const SPARED: Duration = Duration::from_micros(200);
 /// How long workers that have work go on without a look.
 const BETWEEN: Duration = Duration::from_micros(50);
-/// Looks in a row that it takes without sleeping while something moves: what moves a body on a network that
-/// needs the processor is the look, and a sleep between two of them may last as long as a worker's slice.
-const BURST: u32 = 64;
 /// Its shortest sleep.
 const SHORTEST: Duration = Duration::from_micros(20);
+/// The same while all threads work: bodies on their way keep it at that, and each look takes time from calls.
+const SHORTEST_BUSY: Duration = Duration::from_micros(70);
 /// Its longest sleep: waking and looking takes some 25 µs, so that an idle rank needs less than two
 /// per cent of a core.
 const LONGEST: Duration = Duration::from_millis(2);
@@ -62,8 +61,10 @@ pub(crate) struct Progress {
     /// Counts the looks of workers.
     looks: AtomicU64,
     started: Instant,
-    /// When something moved or was sent last, in microseconds after `started`.
+    /// When something moved last, in microseconds after `started`.
     moved: AtomicU64,
+    /// Whether something was sent since a worker last looked in vain.
+    sent: AtomicBool,
     /// How long a worker looks for frames, in microseconds.
     patience: AtomicU64,
     /// Since when a worker has looked for work; 0 once it was found.
@@ -90,6 +91,7 @@ impl Default for Progress {
             moved: AtomicU64::new(0),
             between: AtomicU64::new(0),
             stop: AtomicBool::new(false),
+            sent: AtomicBool::new(false),
             patience: AtomicU64::new(PATIENCE.0),
             dry: AtomicU64::new(0),
             deep: AtomicBool::new(false),
@@ -134,7 +136,8 @@ impl Progress {
     pub(crate) fn is_worth_looking(&self, start: Instant, expects: bool) -> bool {
         let patience = self.patience.load(Ordering::Relaxed);
         let quiet = self.now().saturating_sub(self.moved.load(Ordering::Relaxed));
-        quiet < patience || expects && (start.elapsed().as_micros() as u64) < patience
+        let hopes = expects || self.sent.load(Ordering::Relaxed);
+        quiet < patience || hopes && (start.elapsed().as_micros() as u64) < patience
     }
 
     /// A worker has had nothing to do since `then`.
@@ -143,18 +146,22 @@ impl Progress {
         self.dry.store(then.as_micros() as u64, Ordering::Relaxed);
     }
 
-    /// A worker has something to do again.
-    pub(crate) fn found_work(&self) {
-        let dry = self.dry.swap(0, Ordering::Relaxed);
-        if dry != 0 {
-            let waited = self.now().saturating_sub(dry);
-            let patience = self.patience.load(Ordering::Relaxed);
-            self.patience.store(patience_after(patience, waited), Ordering::Relaxed);
+    /// A worker has something to do again; `at_once` says that it did not have to wait.
+    pub(crate) fn found_work(&self, at_once: bool) {
+        let (dry, patience) =
+            (self.dry.load(Ordering::Relaxed), self.patience.load(Ordering::Relaxed));
+        if dry == 0 || at_once && patience == PATIENCE.0 {
+            return;
         }
+        // Workers that store at once may lose a wait, and the next one tells as much.
+        self.dry.store(0, Ordering::Relaxed);
+        let waited = if at_once { 0 } else { self.now().saturating_sub(dry) };
+        self.patience.store(patience_after(patience, waited), Ordering::Relaxed);
     }
 
     /// A worker has looked in vain for as long as it may: the thread takes over.
     pub(crate) fn gives_up(&self) {
+        self.sent.store(false, Ordering::Relaxed);
         self.gave_up.store(true, Ordering::SeqCst);
         if self.spared.swap(false, Ordering::SeqCst) {
             let _asleep = self.sleep.lock();
@@ -165,7 +172,7 @@ impl Progress {
     /// Something was sent: answers are to be expected.
     pub(crate) fn sent(&self) {
         self.events.fetch_add(1, Ordering::Relaxed);
-        self.moved.store(self.now(), Ordering::Relaxed);
+        self.sent.store(true, Ordering::Relaxed);
         if self.deep.load(Ordering::Relaxed) && self.deep.swap(false, Ordering::Relaxed) {
             self.wake.notify_all();
         }
@@ -214,7 +221,7 @@ pub(super) fn start(rank: &Arc<Rank>) -> std::io::Result<()> {
     let run = move || {
         // Where it cannot be set, sleeps are longer.
         let _ = nix::sys::prctl::set_timerslack(SLACK);
-        let (mut seen, mut since, mut looks, mut burst) = (0, Instant::now(), 0, 0u32);
+        let (mut seen, mut since, mut looks) = (0, Instant::now(), 0);
         while let Some(rank) = weak.upgrade() {
             let Some(remote) = &rank.remote else { return };
             let progress = &remote.progress;
@@ -227,12 +234,8 @@ pub(super) fn start(rank: &Arc<Rank>) -> std::io::Result<()> {
                 progress.spare();
                 continue;
             }
-            let moved = remote.poll();
+            remote.poll();
             rank.send_results();
-            burst = if moved { burst + 1 } else { 0 };
-            if burst % BURST != 0 {
-                continue;
-            }
             let events = progress.events.load(Ordering::Relaxed);
             if events != seen {
                 (seen, since) = (events, Instant::now());
@@ -241,8 +244,10 @@ pub(super) fn start(rank: &Arc<Rank>) -> std::io::Result<()> {
             if quiet < BRISK && rank.scheduler.is_idle() {
                 std::thread::yield_now();
             } else {
-                let part = if rank.scheduler.is_full() { BUSY_PART } else { IDLE_PART };
-                progress.nap((quiet / part).clamp(SHORTEST, LONGEST));
+                let busy = rank.scheduler.is_full();
+                let (part, least) =
+                    if busy { (BUSY_PART, SHORTEST_BUSY) } else { (IDLE_PART, SHORTEST) };
+                progress.nap((quiet / part).clamp(least, LONGEST));
             }
         }
     };

@@ -286,7 +286,7 @@ impl Scheduler {
         let local = WORKER.with_borrow(Clone::clone).expect("runners run on the rank's threads");
         local.rank.replace(Some(rank.clone()));
         if let Some(remote) = &rank.remote {
-            remote.progress.found_work();
+            remote.progress.found_work(false);
         }
         self.run_until_idle(rank, &local);
         local.rank.replace(None);
@@ -404,7 +404,7 @@ impl Scheduler {
         self.searching.fetch_sub(1, Ordering::SeqCst);
         fence(Ordering::SeqCst);
         if found.is_some() {
-            progress.inspect(|progress| progress.found_work());
+            progress.inspect(|progress| progress.found_work(looks < limits::LOOKS_A_CLOCK));
             // Whoever pushed relied on this searcher; if there is more, somebody must go on looking.
             self.wake_for_rest();
         }

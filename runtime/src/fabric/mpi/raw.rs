@@ -10,7 +10,8 @@
 //! behind one lock.
 //!
 //! JUSTIFICATION for `unsafe`: MPI is C. The `mpi` crate's own wrappers take slices, and bytes that other
-//! processes write must never be a slice; so its declarations are used, with raw addresses.
+//! processes write must never be a slice; so its declarations are used, with raw addresses. Open MPI reads the
+//! one setting that matters here from the environment, which only a single thread may change.
 
 use std::ffi::{c_int, c_void};
 use std::ptr::NonNull;
