@@ -19,7 +19,7 @@
 /* Rows and columns of a piece of the result in registers: ROWS x VECTORS of them. */
 #if defined(__wasm__)
 #include <wasm_simd128.h>
-enum { WIDTH = 2, ROWS = 6, VECTORS = 2 };
+enum { WIDTH = 2, ROWS = 4, VECTORS = 2 };
 #elif defined(__AVX512F__)
 enum { WIDTH = 8, ROWS = 8, VECTORS = 3 };
 #elif defined(__AVX2__)
@@ -63,17 +63,21 @@ static inline vector fused(vector x, vector y, vector sum)
 #endif
 }
 
-static inline vector spread(const double* x)
+/* Element i, the same in every place. In WebAssembly a load that spreads what it loads becomes three
+ * instructions, so two elements are loaded as one vector and spread from there. */
+static inline vector spread(const double* x, int i)
 {
 #if defined(__wasm__)
-    return (vector)wasm_v128_load64_splat(x);
+    vector pair = *(const vector*)(x + i / 2 * 2);
+    return i % 2 ? __builtin_shufflevector(pair, pair, 1, 1) : __builtin_shufflevector(pair, pair, 0, 0);
 #else
-    return *x - (vector){ 0 };
+    return x[i] - (vector){ 0 };
 #endif
 }
 
-/* Adds a ROWS x COLUMNS piece, from a sliver of each operand, to c; or only its first rows and columns. */
-static inline void multiply_sliver(long depth, const double* restrict a, const double* restrict b,
+/* Adds a ROWS x COLUMNS piece, from a sliver of each operand, to c; or only its first rows and columns. Not
+ * inline: its registers are its own. */
+__attribute__((noinline)) static void multiply_sliver(long depth, const double* restrict a, const double* restrict b,
                                    double* restrict c, long ld, long rows, long columns)
 {
     vector sum[ROWS][VECTORS];
@@ -92,7 +96,7 @@ static inline void multiply_sliver(long depth, const double* restrict a, const d
         }
 #pragma GCC unroll 8
         for (int i = 0; i < ROWS; i++) {
-            vector factor = spread(a + k * ROWS + i);
+            vector factor = spread(a + k * ROWS, i);
 #pragma GCC unroll 3
             for (int v = 0; v < VECTORS; v++) {
                 sum[i][v] = fused(factor, row[v], sum[i][v]);
@@ -180,7 +184,7 @@ static inline void multiply_block(long n, const double* a, const double* b, doub
 static inline long part_edge(long n, long workers, long most)
 {
     long edge = n;
-    while (edge > 64 && (edge > most || (n / edge) * (n / edge) < 4 * workers)) {
+    while (edge > 64 && (edge > most || (workers > 1 && (n / edge) * (n / edge) < 4 * workers))) {
         edge = (edge + 1) / 2;
     }
     return edge;
