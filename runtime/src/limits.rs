@@ -65,7 +65,7 @@ pub const IDLE_STACKS: usize = 64;
 pub const BLAS_LIBRARIES: [&str; 5] =
     ["libopenblas.so.0", "libopenblas.so", "libblis.so.4", "libmkl_rt.so.2", "libblas.so.3"];
 /// Rows, columns and depth of the steps in which a product of matrices is made where calls have a
-/// time-out: 50 ms each, and 3 per cent slower than the whole.
+/// time-out: 50 ms each, and a few per cent slower than the whole.
 pub const BLAS_STEP: usize = 1024;
 /// Elements of a sparse matrix after which the clock is looked at.
 pub const BLAS_LOOK: usize = 1 << 20;
