@@ -141,6 +141,20 @@ unsafe fn sum_with<T: Element>(
             *sum = std::array::from_fn(|lane| add(x[lane], y[lane], sum[lane]));
         }
     }
+    let sum = total(&sums);
+    (whole..n).fold(sum, |sum, i| {
+        // SAFETY: `i` is below `n`.
+        let x = unsafe { x.wrapping_add(i).read() };
+        // SAFETY: as above.
+        add(x, unsafe { y.wrapping_add(i).read() }, sum)
+    })
+}
+
+/// What lies in all lanes of all sums. Not inline: the compiler would cut the loop before it to vectors that
+/// suit this.
+#[inline(never)]
+fn total<T: Element>(sums: &[[T; WIDTH]; SUMS]) -> T {
+    let mut sums = *sums;
     let mut half = SUMS / 2;
     while half > 0 {
         for v in 0..half {
@@ -148,13 +162,7 @@ unsafe fn sum_with<T: Element>(
         }
         half /= 2;
     }
-    let sum = sums[0].into_iter().fold(T::ZERO, |sum, lane| sum + lane);
-    (whole..n).fold(sum, |sum, i| {
-        // SAFETY: `i` is below `n`.
-        let x = unsafe { x.wrapping_add(i).read() };
-        // SAFETY: as above.
-        add(x, unsafe { y.wrapping_add(i).read() }, sum)
-    })
+    sums[0].into_iter().fold(T::ZERO, |sum, lane| sum + lane)
 }
 
 /// # Safety
