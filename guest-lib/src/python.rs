@@ -22,6 +22,7 @@ pub const LIBRARY: &[(&str, &str)] = sources![
     "mobula._locks": "mobula/_locks.py",
     "mobula._state": "mobula/_state.py",
     "mobula._windows": "mobula/_windows.py",
+    "mobula.blas": "mobula/blas.py",
     "pyfaasm": "pyfaasm/__init__.py",
     "pyfaasm.code": "pyfaasm/code.py",
     "pyfaasm.core": "pyfaasm/core.py",

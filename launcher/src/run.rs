@@ -152,6 +152,8 @@ fn config(args: &CallArgs, program: String, store: Option<Arc<DirStore>>) -> Res
     // Ranks that were told something else are noticed.
     config.launch = std::env::args().skip(1).collect::<Vec<_>>().join(" ");
     config.track_writes = args.track_writes;
+    let named = || std::env::var_os("MOBULA_BLAS").filter(|name| !name.is_empty());
+    config.blas = args.blas.clone().or_else(|| named().map(PathBuf::from));
     for KeyValue { key, value } in &args.conf {
         match value.as_str() {
             "1" | "on" | "true" => config.conf.insert(key.clone()),

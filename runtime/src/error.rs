@@ -115,6 +115,14 @@ pub enum RuntimeError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The BLAS that was asked for cannot be used.
+    #[error("the BLAS {library}: {why}")]
+    Blas {
+        /// What was asked for.
+        library: PathBuf,
+        /// Why not.
+        why: String,
+    },
     /// The store has the function and cannot give it.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use mobula_shm::PageBytes;
 use wasmtime::{Func, Memory, ResourceLimiter};
@@ -81,6 +82,8 @@ pub(crate) struct CallState {
     /// This call's number for locks that other ranks serve; 0 until it asks for one.
     pub(crate) lock_id: u64,
     pub(crate) opened: Vec<Arc<Value>>,
+    /// When its time is over.
+    pub(crate) deadline: Option<Instant>,
     is_main: bool,
 }
 

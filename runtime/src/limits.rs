@@ -61,5 +61,13 @@ pub const TICK: Duration = Duration::from_millis(5);
 pub const FIBRE_STACK_BYTES: usize = 1 << 20;
 /// Stacks of fibres that are kept for the next ones.
 pub const IDLE_STACKS: usize = 64;
+/// Libraries of the system that are tried, in this order, when any BLAS is asked for.
+pub const BLAS_LIBRARIES: [&str; 5] =
+    ["libopenblas.so.0", "libopenblas.so", "libblis.so.4", "libmkl_rt.so.2", "libblas.so.3"];
+/// Rows, columns and depth of the steps in which a product of matrices is made where calls have a
+/// time-out: 50 ms each, and a few per cent slower than the whole.
+pub const BLAS_STEP: usize = 1024;
+/// Elements of a sparse matrix after which the clock is looked at.
+pub const BLAS_LOOK: usize = 1 << 20;
 /// Part of the fibre stack that guest code may use.
 pub const WASM_STACK_BYTES: usize = 512 << 10;
