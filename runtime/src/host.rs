@@ -8,7 +8,7 @@ use wasmtime::{Func, Memory, ResourceLimiter};
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
 
-use crate::call::Slot;
+use crate::call::{Slot, Title};
 use crate::children::Children;
 use crate::function::{Entry, Function};
 use crate::memory::GuestMemory;
@@ -71,6 +71,8 @@ pub(crate) struct CallState {
     /// `None` while constructors and the proto-function run.
     pub(crate) slot: Option<Slot>,
     pub(crate) entry: i32,
+    /// What runs, for messages.
+    pub(crate) title: Title,
     pub(crate) serial: u64,
     pub(crate) input: Vec<u8>,
     pub(crate) output: Vec<u8>,
@@ -102,6 +104,7 @@ impl Host {
         let call = &mut self.call;
         call.slot = Some(slot);
         call.entry = entry.index();
+        call.title = Title::new(self.function.id, entry);
         call.serial += 1;
         call.input = input;
         call.code = None;
@@ -130,7 +133,9 @@ impl Host {
                     }
                 }
             }
-            call.lock_id = 0;
+            if std::mem::take(&mut call.lock_id) != 0 {
+                self.rank.calls.set_lock_id(slot, 0);
+            }
         }
         for value in call.opened.drain(..) {
             value.closed();

@@ -437,14 +437,21 @@ pub(super) async fn lock(caller: Guest<'_, '_>, k: u32, mode: Mode) -> Result<()
     match &lock {
         HeldLock::Here(lock) => {
             let awaits = |call| rank.awaited_by(call);
-            lock.acquire(u64::from(me), mode, &awaits, || rank.monitor.arm()).await?;
+            let title = host.call.title;
+            lock.acquire(u64::from(me), mode, title, &awaits, || rank.monitor.arm()).await?;
         }
         HeldLock::There(server, name) => {
             let Some(spread) = rank.state.spread() else { bail!("there is no other rank") };
             if host.call.lock_id == 0 {
                 host.call.lock_id = spread.lock_id();
+                rank.calls.set_title(me, host.call.title);
+                rank.calls.set_lock_id(me, host.call.lock_id);
             }
-            Box::pin(spread.lock_there(*server, name.clone(), mode, host.call.lock_id)).await?;
+            rank.calls.set_abroad(me, Some(*server));
+            let lock = spread.lock_there(*server, name.clone(), mode, host.call.lock_id);
+            let granted = Box::pin(lock).await;
+            rank.calls.set_abroad(me, None);
+            granted?;
         }
     }
     drop(blocked);

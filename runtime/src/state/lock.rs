@@ -22,6 +22,7 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use super::{Shared, text};
+use crate::call::Title;
 use crate::error::StateError;
 
 /// A call as the lock sees it: its slot in the call table, or a larger number for a call of another
@@ -73,12 +74,99 @@ impl Slab {
 /// Who waits for which lock: what the search for deadlocks walks.
 #[derive(Debug, Default)]
 pub(crate) struct Waits {
-    waiting: Mutex<HashMap<Holder, Arc<KeyLock>>>,
+    waiting: Mutex<Waiting>,
     count: AtomicUsize,
     foreign: AtomicUsize,
 }
 
+#[derive(Debug, Default)]
+struct Waiting {
+    calls: HashMap<Holder, Wait>,
+    /// How many waits there were.
+    serial: u64,
+}
+
+/// One wait of a call.
+#[derive(Debug)]
+struct Wait {
+    lock: Arc<KeyLock>,
+    ticket: u64,
+    /// No other wait for a lock of this rank has it.
+    serial: u64,
+    mode: Mode,
+    title: Title,
+    /// Looks for long waits that it has seen, at which number of them it is next chased, and how many
+    /// looks are between that and the time after.
+    looks: u32,
+    due: u32,
+    gap: u32,
+}
+
+/// A wait that lasts, as the search through several ranks sees it.
+#[derive(Debug)]
+pub(crate) struct LongWait {
+    pub(crate) call: Holder,
+    pub(crate) serial: u64,
+    pub(crate) mode: Mode,
+    pub(crate) title: Title,
+    pub(crate) lock: Arc<KeyLock>,
+    /// The calls that all have to give the lock up before.
+    pub(crate) blockers: Vec<Holder>,
+}
+
+impl Wait {
+    fn seen(&self, call: Holder) -> LongWait {
+        LongWait {
+            call,
+            serial: self.serial,
+            mode: self.mode,
+            title: self.title,
+            lock: self.lock.clone(),
+            blockers: self.lock.blockers(call),
+        }
+    }
+}
+
 impl Waits {
+    /// One look at all waits: those that are to be chased now, `most` of them at most. A wait is chased at
+    /// the second look that sees it, then after twice as many looks each time, up to `rarest`.
+    pub(crate) fn look(&self, most: usize, rarest: u32) -> Vec<LongWait> {
+        let mut long = Vec::new();
+        for (&call, wait) in &mut self.waiting.lock().calls {
+            wait.looks += 1;
+            if wait.looks > wait.due && long.len() < most {
+                wait.due = wait.looks + wait.gap - 1;
+                wait.gap = (2 * wait.gap).min(rarest);
+                long.push(wait.seen(call));
+            }
+        }
+        long
+    }
+
+    /// What `call` waits for here, if it does.
+    pub(crate) fn of(&self, call: Holder) -> Option<LongWait> {
+        self.waiting.lock().calls.get(&call).map(|wait| wait.seen(call))
+    }
+
+    /// The wait of `call` is chased at the next look.
+    pub(crate) fn hurry(&self, call: Holder) {
+        if let Some(wait) = self.waiting.lock().calls.get_mut(&call) {
+            wait.due = wait.due.min(wait.looks.max(1));
+        }
+    }
+
+    /// Ends a wait with [`StateError::Deadlock`], if it still goes on. `circle` is said, too.
+    pub(crate) fn fail(&self, wait: &LongWait, circle: String) {
+        let ticket = {
+            let waiting = self.waiting.lock();
+            let now = waiting.calls.get(&wait.call).filter(|now| now.serial == wait.serial);
+            now.map(|now| now.ticket)
+        };
+        if let Some(ticket) = ticket {
+            wait.lock.fail_if(|waiter| waiter.ticket == ticket, circle);
+        }
+    }
+
     /// Whether any call waits for a lock.
     pub(crate) fn any(&self) -> bool {
         self.count.load(Ordering::SeqCst) > 0
@@ -87,6 +175,14 @@ impl Waits {
     /// Whether a call may wait for a lock that another process holds.
     pub(crate) fn any_foreign(&self) -> bool {
         self.any() && self.foreign.load(Ordering::Relaxed) > 0
+    }
+
+    fn begin(&self, call: Holder, lock: Arc<KeyLock>, ticket: u64, mode: Mode, title: Title) {
+        let mut waiting = self.waiting.lock();
+        waiting.serial += 1;
+        let serial = waiting.serial;
+        let wait = Wait { lock, ticket, serial, mode, title, looks: 0, due: 1, gap: 1 };
+        waiting.calls.insert(call, wait);
     }
 
     /// After `from` began to wait: fails a waiter if that closed a circle of waits.
@@ -112,8 +208,10 @@ impl Waits {
         let mut seen = HashSet::from([from]);
         let mut stack = vec![(from, None::<(Holder, Arc<KeyLock>)>)];
         while let Some((call, victim)) = stack.pop() {
-            let (next, victim) = match waiting.get(&call) {
-                Some(lock) => (lock.blockers(call), victim.or(Some((call, lock.clone())))),
+            let (next, victim) = match waiting.calls.get(&call) {
+                Some(Wait { lock, .. }) => {
+                    (lock.blockers(call), victim.or(Some((call, lock.clone()))))
+                }
                 None => (awaits(call), victim),
             };
             for holder in next {
@@ -133,7 +231,9 @@ impl Waits {
         if self.foreign.load(Ordering::Relaxed) == 0 {
             return;
         }
-        let locks: Vec<_> = self.waiting.lock().values().cloned().collect();
+        let waiting = self.waiting.lock();
+        let locks: Vec<_> = waiting.calls.values().map(|wait| wait.lock.clone()).collect();
+        drop(waiting);
         for lock in locks {
             lock.word.recover(owners);
             let wakers = lock.grant(&mut lock.inner.lock());
@@ -174,11 +274,12 @@ impl Waiter {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 enum WaitState {
     Queued,
     Granted,
-    Deadlocked,
+    /// With the circle, if it goes through several ranks.
+    Deadlocked(String),
 }
 
 impl KeyLock {
@@ -201,7 +302,8 @@ impl KeyLock {
 
     /// Acquires the lock for `call`, suspending while others hold it.
     ///
-    /// `awaits` says which calls a call awaits; `watch` is called when another process holds the lock,
+    /// `title` is what the call runs, if it is one of this rank; `awaits` says which calls a call awaits;
+    /// `watch` is called when another process holds the lock,
     /// which nobody here can wake us for.
     ///
     /// # Errors
@@ -210,6 +312,7 @@ impl KeyLock {
         self: &Arc<Self>,
         call: Holder,
         mode: Mode,
+        title: Title,
         awaits: &(dyn Fn(Holder) -> Vec<Holder> + Sync),
         watch: impl Fn(),
     ) -> Result<(), StateError> {
@@ -226,7 +329,7 @@ impl KeyLock {
             ticket
         };
         let waits = &self.shared.waits;
-        waits.waiting.lock().insert(call, self.clone());
+        waits.begin(call, self.clone(), ticket, mode, title);
         waits.count.fetch_add(1, Ordering::SeqCst);
         let pending = Pending { lock: self, call, ticket };
         waits.break_cycle(call, awaits);
@@ -327,15 +430,24 @@ impl KeyLock {
 
     /// Ends the wait of `call` with [`StateError::Deadlock`].
     pub(crate) fn fail(&self, call: Holder) {
+        self.fail_if(|waiter| waiter.call == call, String::new());
+    }
+
+    fn fail_if(&self, which: impl Fn(&Waiter) -> bool, circle: String) {
         let waker = {
             let mut inner = self.inner.lock();
-            let queued = |w: &&mut Waiter| w.call == call && w.is_queued();
+            let queued = |w: &&mut Waiter| which(w) && w.is_queued();
             inner.queue.iter_mut().find(queued).and_then(|waiter| {
-                waiter.state = WaitState::Deadlocked;
+                waiter.state = WaitState::Deadlocked(circle);
                 waiter.waker.take()
             })
         };
         waker.into_iter().for_each(Waker::wake);
+    }
+
+    /// The key, for people.
+    pub(crate) fn key(&self) -> String {
+        text(&self.key)
     }
 }
 
@@ -352,21 +464,16 @@ impl Pending<'_> {
         let Some(at) = inner.queue.iter().position(|w| w.ticket == self.ticket) else {
             return Poll::Ready(Ok(()));
         };
-        match inner.queue[at].state {
-            WaitState::Queued => {
-                inner.queue[at].waker = Some(waker.clone());
-                Poll::Pending
+        if inner.queue[at].is_queued() {
+            inner.queue[at].waker = Some(waker.clone());
+            return Poll::Pending;
+        }
+        match inner.queue.remove(at) {
+            Some(Waiter { state: WaitState::Deadlocked(circle), mode, .. }) => {
+                let (key, kind) = (text(&self.lock.key), mode.name().into());
+                Poll::Ready(Err(StateError::Deadlock { key, kind, circle }))
             }
-            WaitState::Granted => {
-                inner.queue.remove(at);
-                Poll::Ready(Ok(()))
-            }
-            WaitState::Deadlocked => {
-                let mode = inner.queue[at].mode;
-                inner.queue.remove(at);
-                let key = text(&self.lock.key);
-                Poll::Ready(Err(StateError::Deadlock { key, kind: mode.name().into() }))
-            }
+            _ => Poll::Ready(Ok(())),
         }
     }
 }
@@ -374,7 +481,7 @@ impl Pending<'_> {
 impl Drop for Pending<'_> {
     fn drop(&mut self) {
         let waits = &self.lock.shared.waits;
-        waits.waiting.lock().remove(&self.call);
+        waits.waiting.lock().calls.remove(&self.call);
         waits.count.fetch_sub(1, Ordering::SeqCst);
         let granted = {
             let mut inner = self.lock.inner.lock();

@@ -40,9 +40,10 @@ mod value;
 pub(crate) mod watch;
 
 pub(crate) use append::Appended;
+pub(crate) use lock::{Holder, LongWait};
 pub(crate) use lock::{KeyLock, Mode};
 pub(crate) use merge::Merge;
-pub(crate) use spread::{HeldLock, Spread};
+pub(crate) use spread::{HeldLock, Spread, call_of, rank_of};
 pub use value::Value;
 
 /// All state of one rank.
