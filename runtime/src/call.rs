@@ -528,4 +528,59 @@ mod tests {
             table.release_done(&mut free, slot);
         }
     }
+
+    #[test]
+    fn titles_keep_what_they_name() {
+        for entry in [Entry::Index(3), Entry::Index(-1), Entry::Pointer(0xFFFF_FFFF)] {
+            assert_eq!(Title::new(70_000, entry).parts(), (70_000, entry));
+        }
+    }
+
+    #[test]
+    fn every_wait_has_a_number_of_its_own_also_in_the_next_life_of_a_slot() {
+        let (table, mut free) = (CallTable::new(), FreeSlots::default());
+        let mut numbers = std::collections::HashSet::new();
+        for _ in 0..3 {
+            let slot = table.acquire(&mut free, Vec::new()).unwrap();
+            assert_eq!(table.awaits_all(slot), None);
+            for children in [&[7][..], &[7, 8], &[7]] {
+                table.set_awaits(slot, children, Wanted::All);
+                let (number, awaited) = table.awaits_all(slot).unwrap();
+                assert!(
+                    numbers.insert(number) && awaited == children && table.awaits(slot) == awaited
+                );
+                table.end_awaits(slot);
+            }
+            // Any of one is all of it; any of two needs neither.
+            table.set_awaits(slot, &[7], Wanted::Any);
+            assert!(table.awaits_all(slot).is_some());
+            table.end_awaits(slot);
+            table.set_awaits(slot, &[7, 8], Wanted::Any);
+            assert_eq!((table.awaits_all(slot), table.awaits(slot)), (None, vec![7, 8]));
+            // It ends while it waits.
+            table.complete(&mut free, slot, 0, Vec::new());
+            table.release_done(&mut free, slot);
+        }
+    }
+
+    #[test]
+    fn calls_are_found_by_where_they_came_from_and_by_their_number_for_locks() {
+        let (table, mut free) = (CallTable::new(), FreeSlots::default());
+        let [one, two] = [(); 2].map(|()| table.acquire(&mut free, Vec::new()).unwrap());
+        table.set_sender(one, 3, 17);
+        table.set_lock_id(two, 5);
+        let find = || {
+            let mut sent = Found::from([((3, 17), None), ((2, 17), None)]);
+            let mut holders = Found::from([(5, None), (6, None)]);
+            table.find(&mut sent, &mut holders);
+            (sent[&(3, 17)], sent[&(2, 17)], holders[&5], holders[&6])
+        };
+        assert_eq!(find(), (Some(one), None, Some(two), None));
+        table.set_abroad(two, Some(0));
+        assert!(matches!(table.abroad(two), Some((0, _, 5))));
+        table.set_lock_id(two, 0);
+        assert_eq!(table.abroad(two), None);
+        table.recycle(&mut free, one);
+        assert_eq!(find(), (None, None, None, None), "ended calls are not found");
+    }
 }

@@ -70,9 +70,7 @@ impl GuestSide {
 pub(crate) struct CallState {
     /// `None` while constructors and the proto-function run.
     pub(crate) slot: Option<Slot>,
-    pub(crate) entry: i32,
-    /// What runs, for messages.
-    pub(crate) title: Title,
+    pub(crate) entry: Entry,
     pub(crate) serial: u64,
     pub(crate) input: Vec<u8>,
     pub(crate) output: Vec<u8>,
@@ -103,14 +101,18 @@ impl Host {
     pub(crate) fn begin(&mut self, slot: Slot, entry: Entry, input: Vec<u8>) {
         let call = &mut self.call;
         call.slot = Some(slot);
-        call.entry = entry.index();
-        call.title = Title::new(self.function.id, entry);
+        call.entry = entry;
         call.serial += 1;
         call.input = input;
         call.code = None;
         call.is_main = self.rank.is_main(slot);
         // Faaslets differ in their slots' numbers, calls of a faaslet in their serial.
         call.children.begin((u64::from(slot) << 32) ^ call.serial);
+    }
+
+    /// What runs, for messages.
+    pub(crate) fn title(&self) -> Title {
+        Title::new(self.function.id, self.call.entry)
     }
 
     /// Ends the call, whatever it left open, and returns its output.

@@ -29,7 +29,9 @@ pub(super) fn add(linker: &mut Linker<Host>) -> Result<()> {
             Ok(())
         },
     )?;
-    linker.func_wrap(env, abi::GET_IDX, |caller: Caller<'_, Host>| caller.data().call.entry)?;
+    linker.func_wrap(env, abi::GET_IDX, |caller: Caller<'_, Host>| {
+        caller.data().call.entry.index()
+    })?;
     linker.func_wrap(env, abi::GET_CONF_FLAG, |caller: Caller<'_, Host>, ptr: u32| {
         let flag = key(&caller, ptr).map_err(named(abi::GET_CONF_FLAG))?;
         let on = flag == b"ALWAYS_ON"
@@ -317,7 +319,7 @@ async fn await_child(caller: &mut Caller<'_, Host>, id: u32) -> Result<Slot> {
     }
     let Some(me) = host.call.slot else { bail!("only calls can await") };
     let _blocked = rank.gate.block();
-    rank.begin_await(me, host.call.title, &[slot], Wanted::All);
+    rank.begin_await(me, host.title(), &[slot], Wanted::All);
     let done = |cx: &mut std::task::Context<'_>| match rank.calls.poll_done(slot, cx.waker()) {
         true => Poll::Ready(()),
         false => Poll::Pending,
@@ -382,7 +384,7 @@ async fn await_slots(caller: &mut Caller<'_, Host>, slots: &[Slot], wanted: Want
     }
     let Some(me) = host.call.slot else { bail!("only calls can await") };
     let _blocked = rank.gate.block();
-    rank.begin_await(me, host.call.title, slots, wanted);
+    rank.begin_await(me, host.title(), slots, wanted);
     let mut next = 0;
     poll_fn(|cx| {
         let poll = |slot: &Slot| rank.calls.poll_done(*slot, cx.waker());

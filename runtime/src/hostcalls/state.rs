@@ -432,19 +432,18 @@ pub(super) async fn lock(caller: Guest<'_, '_>, k: u32, mode: Mode) -> Result<()
     let lock = lock_of(caller, k, mode)?;
     let host = caller.data_mut();
     let Some(me) = host.call.slot else { bail!("the proto-function cannot hold locks") };
-    let rank = &host.rank;
+    let (title, rank) = (host.title(), &host.rank);
     let blocked = rank.gate.block();
     match &lock {
         HeldLock::Here(lock) => {
             let awaits = |call| rank.awaited_by(call);
-            let title = host.call.title;
             lock.acquire(u64::from(me), mode, title, &awaits, || rank.monitor.arm()).await?;
         }
         HeldLock::There(server, name) => {
             let Some(spread) = rank.state.spread() else { bail!("there is no other rank") };
             if host.call.lock_id == 0 {
                 host.call.lock_id = spread.lock_id();
-                rank.calls.set_title(me, host.call.title);
+                rank.calls.set_title(me, title);
                 rank.calls.set_lock_id(me, host.call.lock_id);
             }
             rank.calls.set_abroad(me, Some(*server));

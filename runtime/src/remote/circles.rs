@@ -34,6 +34,8 @@ const BATCH: usize = 128;
 const MEMORY: Duration = Duration::from_secs(2);
 /// Places that are remembered at most; probes beyond end, and others come.
 const PLACES: usize = 1 << 16;
+/// Calls that probes visit in one tick of the monitor at most; probes beyond end, and others come.
+const VISITS: usize = 1 << 16;
 /// Looking for calls takes at most one part in so many of the monitor's time.
 const SPARED: u32 = 20;
 
@@ -263,7 +265,8 @@ impl Chase<'_> {
     }
 
     fn run(&mut self) {
-        while let Some((call, trail)) = self.todo.pop() {
+        for _ in 0..VISITS {
+            let Some((call, trail)) = self.todo.pop() else { return };
             self.follow(call, trail);
         }
     }
