@@ -478,16 +478,14 @@ impl CallTable {
     /// Looks at every slot: calls pay nothing for being found.
     pub(crate) fn find(&self, sent: &mut Found<(RankId, Slot)>, holders: &mut Found<u64>) {
         let fresh = self.fresh.load(Ordering::Relaxed) as usize;
-        let far = |segment: usize, at: usize| {
-            self.far[segment].get().map(|far: &Box<[FarSlot]>| &far[at])
-        };
+        let lock_id = |far: &FarSlot| far.lock_id.load(Ordering::Relaxed);
         for (segment, slots) in self.segments.iter().take(fresh.div_ceil(SEGMENT)).enumerate() {
             for at in 0..slots.get().map_or(0, |slots| slots.len()) {
                 let slot = (segment * SEGMENT + at) as Slot;
                 if let Some(place) = self.sender(slot).and_then(|from| sent.get_mut(&from)) {
                     *place = Some(slot);
                 }
-                let id = far(segment, at).map_or(0, |far| far.lock_id.load(Ordering::Relaxed));
+                let id = self.far[segment].get().map_or(0, |far| lock_id(&far[at]));
                 if id != 0
                     && let Some(place) = holders.get_mut(&id)
                 {

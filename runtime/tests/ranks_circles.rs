@@ -3,15 +3,53 @@
 
 mod common;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use common::{PRELUDE, Remember, STATE, threads, watchdog};
-use mobula_runtime::fabric::{Fabric, Local, Trouble};
+use mobula_runtime::fabric::{Body, Fabric, Local, RankId, Receiver, Trouble};
 use mobula_runtime::{Config, Outcome, Runtime};
 
 /// Chunks of the value by which calls are placed, for each rank.
 const BLOCK: u32 = 32 * 65536;
+
+/// What the guest below needs: clocks, and a meeting of calls.
+const HELPERS: &str = r#"
+    (func $now (result i64)
+      (drop (call $clock (i32.const 1) (i64.const 0) (i32.const 64))) (i64.load (i32.const 64)))
+    (func $nanos (param $ms i32) (result i64)
+      (i64.mul (i64.extend_i32_u (local.get $ms)) (i64.const 1000000)))
+    (func $compute (param $ms i32) (local $end i64)
+      (local.set $end (i64.add (call $now) (call $nanos (local.get $ms))))
+      (loop $on (br_if $on (i64.lt_s (call $now) (local.get $end)))))
+    (func $sleep (param $ms i32)
+      (memory.fill (i32.const 512) (i32.const 0) (i32.const 48))
+      (i32.store (i32.const 528) (i32.const 1))
+      (i64.store (i32.const 536) (call $nanos (local.get $ms)))
+      (drop (call $poll (i32.const 512) (i32.const 600) (i32.const 1) (i32.const 640))))
+    (func $met (result i32)
+      (call $pull (i32.const 48) (i32.const 4)) (call $window (i32.const 48) (i32.const 4)))
+    (func $meet (param $n i32) (local $at i32)
+      (call $lock_global (i32.const 48))
+      (local.set $at (call $met))
+      (i32.store (local.get $at) (i32.add (i32.load (local.get $at)) (i32.const 1)))
+      (call $flag (i32.const 48) (i32.const 4))
+      (call $push (i32.const 48)) (call $unlock_global (i32.const 48))
+      (loop $on
+        (call $sleep (i32.const 3))
+        (br_if $on (i32.lt_u (i32.load (call $met)) (local.get $n)))))"#;
+
+/// One step of the guest below.
+fn act(op: char, what: &str) -> String {
+    format!("(if (i32.eq (local.get $op) (i32.const {})) (then {what}))\n", op as u32)
+}
+
+fn locks() -> String {
+    let take = [('G', "lock_global"), ('W', "lock"), ('R', "lock_read")];
+    let give = [('g', "unlock_global"), ('w', "unlock"), ('r', "unlock_read")];
+    let step = |(op, name)| act(op, &format!("(call ${name} (i32.const 16))"));
+    take.into_iter().chain(give).map(step).collect()
+}
 
 /// A guest that runs its input as a script, two bytes a step:
 ///
@@ -26,21 +64,6 @@ const BLOCK: u32 = 32 * 65536;
 /// | `Ai` | await child i; returns how many children failed |
 /// | `N_` | await any of all children |
 fn guest() -> String {
-    let key = "(i32.const 16)";
-    let act = |op: char, what: &str| {
-        format!("(if (i32.eq (local.get $op) (i32.const {})) (then {what}))\n", op as u32)
-    };
-    let locks: String = [
-        ('G', "lock_global"),
-        ('g', "unlock_global"),
-        ('W', "lock"),
-        ('w', "unlock"),
-        ('R', "lock_read"),
-        ('r', "unlock_read"),
-    ]
-    .iter()
-    .map(|(op, name)| act(*op, &format!("(call ${name} {key})")))
-    .collect();
     let child = |chain: &str| {
         format!(
             "(i32.store (i32.add (i32.const 8192) (i32.mul (i32.const 4) (local.get $n))) {chain})
@@ -50,7 +73,7 @@ fn guest() -> String {
     };
     let script = "(i32.add (local.get $p) (i32.const 1)) (i32.load8_u (local.get $p))";
     let steps = [
-        locks,
+        locks(),
         act('S', "(call $sleep (i32.mul (local.get $arg) (i32.const 10)))"),
         act('T', "(call $compute (i32.mul (local.get $arg) (i32.const 10)))"),
         act('B', "(call $meet (local.get $arg))"),
@@ -80,29 +103,7 @@ fn guest() -> String {
         (import "wasi_snapshot_preview1" "clock_time_get" (func $clock (param i32 i64 i32) (result i32)))
         (memory (export "memory") 1)
         (data (i32.const 32) "place\00") (data (i32.const 48) "met\00")
-        (func $now (result i64)
-          (drop (call $clock (i32.const 1) (i64.const 0) (i32.const 64))) (i64.load (i32.const 64)))
-        (func $nanos (param $ms i32) (result i64)
-          (i64.mul (i64.extend_i32_u (local.get $ms)) (i64.const 1000000)))
-        (func $compute (param $ms i32) (local $end i64)
-          (local.set $end (i64.add (call $now) (call $nanos (local.get $ms))))
-          (loop $on (br_if $on (i64.lt_s (call $now) (local.get $end)))))
-        (func $sleep (param $ms i32)
-          (memory.fill (i32.const 512) (i32.const 0) (i32.const 48))
-          (i32.store (i32.const 528) (i32.const 1))
-          (i64.store (i32.const 536) (call $nanos (local.get $ms)))
-          (drop (call $poll (i32.const 512) (i32.const 600) (i32.const 1) (i32.const 640))))
-        (func $met (result i32)
-          (call $pull (i32.const 48) (i32.const 4)) (call $window (i32.const 48) (i32.const 4)))
-        (func $meet (param $n i32) (local $at i32)
-          (call $lock_global (i32.const 48))
-          (local.set $at (call $met))
-          (i32.store (local.get $at) (i32.add (i32.load (local.get $at)) (i32.const 1)))
-          (call $flag (i32.const 48) (i32.const 4))
-          (call $push (i32.const 48)) (call $unlock_global (i32.const 48))
-          (loop $on
-            (call $sleep (i32.const 3))
-            (br_if $on (i32.lt_u (i32.load (call $met)) (local.get $n)))))
+        {HELPERS}
         (func (export "_faasm_func_1") (result i32)
           (drop (call $input (i32.const 64) (i32.const 4)))
           (call $create (i32.const 32) (i32.load (i32.const 64))) (i32.const 0))
@@ -164,25 +165,35 @@ impl Job {
     }
 
     fn with(hosts: &[u32], delay: u64, seed: u64, config: impl Fn() -> Config) -> Self {
-        let (ends, said) = (Local::ranks(hosts), Arc::new(Remember::default()));
-        let wasm = wat::parse_str(guest()).unwrap();
-        let start = |end: &Arc<Local>| {
-            let end: Arc<dyn Fabric> = end.clone();
-            let runtime = Runtime::join(config(), said.clone(), end).unwrap();
-            runtime.register("u", "f", &wasm).unwrap();
-            Arc::new(runtime)
-        };
-        let ranks: Vec<_> = ends.iter().map(start).collect();
-        let job = Self { ranks, fabric: ends[0].clone(), said: said.clone() };
-        let bytes = BLOCK * hosts.len() as u32;
-        let made = job.ranks[0].call("u", "f", 1, bytes.to_le_bytes().to_vec()).unwrap();
-        assert_eq!(made.outcome, Outcome::Returned(0), "{}", said.stderr());
+        let ends = Local::ranks(hosts);
+        let fabric = ends[0].clone();
+        let job = Self::on(fabric, ends.into_iter().map(|end| -> Arc<dyn Fabric> { end }), config);
         job.fabric.trouble(Trouble {
             delay: Duration::from_millis(delay),
             seed,
             ..Trouble::default()
         });
         job
+    }
+
+    /// A job on these ends of a network, one of which is `fabric` itself.
+    fn on(
+        fabric: Arc<Local>,
+        ends: impl IntoIterator<Item = Arc<dyn Fabric>>,
+        config: impl Fn() -> Config,
+    ) -> Self {
+        let said = Arc::new(Remember::default());
+        let wasm = wat::parse_str(guest()).unwrap();
+        let start = |end| {
+            let runtime = Runtime::join(config(), said.clone(), end).unwrap();
+            runtime.register("u", "f", &wasm).unwrap();
+            Arc::new(runtime)
+        };
+        let ranks: Vec<_> = ends.into_iter().map(start).collect();
+        let bytes = BLOCK * ranks.len() as u32;
+        let made = ranks[0].call("u", "f", 1, bytes.to_le_bytes().to_vec()).unwrap();
+        assert_eq!(made.outcome, Outcome::Returned(0), "{}", said.stderr());
+        Self { ranks, fabric, said }
     }
 
     /// Runs a script on each rank at once, from the first on; how they end.
@@ -486,6 +497,91 @@ fn a_circle_through_a_slow_rank_is_found() {
             expect_one_victim(&outcomes, &job);
             assert_eq!(job.told(), 1, "{}", job.said());
         });
+    });
+}
+
+/// An end of the network that notes whom its rank asks, and can hold its probes back.
+#[derive(Debug)]
+struct Spy {
+    end: Arc<Local>,
+    asked: Mutex<Vec<RankId>>,
+    held: Mutex<Option<Vec<(RankId, Vec<u8>, Body)>>>,
+}
+
+/// Which messages these are.
+const ASK: u8 = 3;
+const PROBES: u8 = 8;
+
+impl Fabric for Spy {
+    fn job(&self) -> &mobula_runtime::fabric::Job {
+        self.end.job()
+    }
+    fn attach(&self, receiver: Arc<dyn Receiver>) {
+        self.end.attach(receiver);
+    }
+    fn send(&self, to: RankId, head: &[u8], body: Body) {
+        if head[0] == ASK {
+            self.asked.lock().unwrap().push(to);
+        }
+        match &mut *self.held.lock().unwrap() {
+            Some(held) if head == [PROBES] => held.push((to, head.to_vec(), body)),
+            _ => self.end.send(to, head, body),
+        }
+    }
+    fn poll(&self) -> bool {
+        self.end.poll()
+    }
+    fn close(&self) {
+        self.end.close();
+    }
+    fn abort(&self, code: u8) {
+        self.end.abort(code);
+    }
+}
+
+#[test]
+fn a_circle_whose_parts_were_never_there_together_is_none() {
+    // `w` holds `low` and waits for `high`, behind another call. A probe leaves for the holder of `high`, and
+    // is held back until that has given `high` to the other call and waits for `low` itself: the probe finds
+    // its way back to `w`, which waits for the same all the time.
+    watchdog(|| {
+        let spy = |end: Arc<Local>| {
+            Arc::new(Spy { end, asked: Mutex::default(), held: Mutex::default() })
+        };
+        let spies: Vec<_> = Local::ranks(&[0, 1, 2]).into_iter().map(spy).collect();
+        let ends = spies.iter().map(|end| -> Arc<dyn Fabric> { end.clone() });
+        let job = Job::on(spies[0].end.clone(), ends, || threads(1));
+        // A key whose lock rank 0 serves, one of rank 1: whom rank 2 asks says it.
+        let served_by = |rank| {
+            let serves = |key: &char| {
+                spies[2].asked.lock().unwrap().clear();
+                let script = Script::of(&format!("G{key} g{key}")).0;
+                job.ranks[2].call("u", "f", 0, script).unwrap();
+                spies[2].asked.lock().unwrap().first() == Some(&rank)
+            };
+            ('a'..='z').find(serves).expect("one of 26 keys")
+        };
+        let (low, high) = (served_by(0), served_by(1));
+        *spies[1].held.lock().unwrap() = Some(Vec::new());
+        let scripts = [
+            format!("G{low} B3 S20 G{high} g{high} g{low}"),
+            format!("B3 G{high} S150 g{high}"),
+            format!("G{high} B3 S90 g{high} G{low} g{low}"),
+        ];
+        let outcomes = std::thread::scope(|scope| {
+            let release = scope.spawn(|| {
+                std::thread::sleep(Duration::from_millis(1300));
+                let held = spies[1].held.lock().unwrap().take().unwrap();
+                let count = held.len();
+                held.into_iter().for_each(|(to, head, body)| spies[1].end.send(to, &head, body));
+                count
+            });
+            let outcomes = job.run(&scripts.map(|script| Script::of(&script)));
+            assert!(release.join().unwrap() > 0, "probes were on their way");
+            outcomes
+        });
+        assert_eq!(outcomes, [const { Outcome::Returned(0) }; 3], "{}", job.said());
+        assert_eq!(job.told(), 0, "{}", job.said());
     });
 }
 
