@@ -432,18 +432,20 @@ pub(super) async fn lock(caller: Guest<'_, '_>, k: u32, mode: Mode) -> Result<()
     let lock = lock_of(caller, k, mode)?;
     let host = caller.data_mut();
     let Some(me) = host.call.slot else { bail!("the proto-function cannot hold locks") };
-    let (title, rank) = (host.title(), &host.rank);
-    let blocked = rank.gate.block();
+    let rank = &host.rank;
     match &lock {
         HeldLock::Here(lock) => {
-            let awaits = |call| rank.awaited_by(call);
-            lock.acquire(u64::from(me), mode, title, &awaits, || rank.monitor.arm()).await?;
+            if let Some(queued) = lock.ask(u64::from(me), mode)? {
+                let (_blocked, awaits) = (rank.gate.block(), |call| rank.awaited_by(call));
+                lock.wait(queued, host.title(), &awaits, || rank.monitor.arm()).await?;
+            }
         }
         HeldLock::There(server, name) => {
             let Some(spread) = rank.state.spread() else { bail!("there is no other rank") };
+            let _blocked = rank.gate.block();
             if host.call.lock_id == 0 {
+                rank.calls.set_title(me, host.title());
                 host.call.lock_id = spread.lock_id();
-                rank.calls.set_title(me, title);
                 rank.calls.set_lock_id(me, host.call.lock_id);
             }
             rank.calls.set_abroad(me, Some(*server));
@@ -453,7 +455,6 @@ pub(super) async fn lock(caller: Guest<'_, '_>, k: u32, mode: Mode) -> Result<()
             granted?;
         }
     }
-    drop(blocked);
     host.call.locks.push((lock, mode));
     Ok(())
 }

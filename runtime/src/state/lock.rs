@@ -1,7 +1,7 @@
 //! Locks on keys: held by calls, waited for by suspended fibres, mirrored in shared memory.
 //!
 //! ```text
-//!  call ── acquire ──▶ KeyLock { holders, queue }  ── first holder ──▶ word in the arena (this process)
+//!  call ── ask ──────▶ KeyLock { holders, queue }  ── first holder ──▶ word in the arena (this process)
 //!            │ not now                                      ▲ last holder lets go
 //!            └── queue, suspend ◀── grant in order ─────────┘
 //! ```
@@ -300,34 +300,38 @@ impl KeyLock {
         inner.writer.into_iter().chain(inner.readers.iter().copied()).collect()
     }
 
-    /// Acquires the lock for `call`, suspending while others hold it.
-    ///
-    /// `title` is what the call runs, if it is one of this rank; `awaits` says which calls a call awaits;
-    /// `watch` is called when another process holds the lock,
-    /// which nobody here can wake us for.
+    /// Takes the lock for `call`, or its place in the queue: then [`wait`](Self::wait) follows at once.
     ///
     /// # Errors
-    /// [`StateError::SelfDeadlock`] and [`StateError::Deadlock`] instead of a wait without end.
-    pub(crate) async fn acquire(
+    /// [`StateError::SelfDeadlock`].
+    pub(crate) fn ask(&self, call: Holder, mode: Mode) -> Result<Option<Queued>, StateError> {
+        let mut inner = self.inner.lock();
+        self.refuse_own(&inner, call, mode)?;
+        if !inner.queue.iter().any(Waiter::is_queued) && self.try_take(&mut inner, call, mode) {
+            return Ok(None);
+        }
+        let ticket = inner.next_ticket;
+        inner.next_ticket += 1;
+        let state = WaitState::Queued;
+        inner.queue.push_back(Waiter { call, ticket, mode, waker: None, state });
+        Ok(Some(Queued { call, ticket, mode }))
+    }
+
+    /// Suspends until the lock is granted.
+    ///
+    /// `title` is what the call runs, if it is one of this rank; `awaits` says which calls a call awaits;
+    /// `watch` is called when another process holds the lock, which nobody here can wake us for.
+    ///
+    /// # Errors
+    /// [`StateError::Deadlock`] instead of a wait without end.
+    pub(crate) async fn wait(
         self: &Arc<Self>,
-        call: Holder,
-        mode: Mode,
+        queued: Queued,
         title: Title,
         awaits: &(dyn Fn(Holder) -> Vec<Holder> + Sync),
         watch: impl Fn(),
     ) -> Result<(), StateError> {
-        let ticket = {
-            let mut inner = self.inner.lock();
-            self.refuse_own(&inner, call, mode)?;
-            if !inner.queue.iter().any(Waiter::is_queued) && self.try_take(&mut inner, call, mode) {
-                return Ok(());
-            }
-            let ticket = inner.next_ticket;
-            inner.next_ticket += 1;
-            let state = WaitState::Queued;
-            inner.queue.push_back(Waiter { call, ticket, mode, waker: None, state });
-            ticket
-        };
+        let Queued { call, ticket, mode } = queued;
         let waits = &self.shared.waits;
         waits.begin(call, self.clone(), ticket, mode, title);
         waits.count.fetch_add(1, Ordering::SeqCst);
@@ -449,6 +453,14 @@ impl KeyLock {
     pub(crate) fn key(&self) -> String {
         text(&self.key)
     }
+}
+
+/// A place in the queue.
+#[derive(Debug)]
+pub(crate) struct Queued {
+    call: Holder,
+    ticket: u64,
+    mode: Mode,
 }
 
 /// A wait in progress; dropping it leaves the queue, or gives back a grant nobody took.

@@ -298,8 +298,12 @@ impl Spread {
         let rank = self.rank()?;
         // What calls of other ranks await is not known here: `remote::circles` asks.
         let awaits = |holder: Holder| rank.awaited_by(holder);
-        let title = Title::default();
-        let granted = lock.acquire(call, mode, title, &awaits, || rank.monitor.arm()).await;
+        let granted = match lock.ask(call, mode)? {
+            None => Ok(()),
+            Some(queued) => {
+                lock.wait(queued, Title::default(), &awaits, || rank.monitor.arm()).await
+            }
+        };
         fence(Ordering::SeqCst);
         granted
     }
