@@ -458,7 +458,7 @@ fn a_crowd_that_keeps_to_an_order_is_never_told_of_a_circle() {
 
 #[test]
 fn a_crowd_without_an_order_comes_to_an_end() {
-    // One rank finds them by its own search, and at once: fewer, since fewer calls wait at a time.
+    // One rank finds them by its own search: about as many.
     for (hosts, delay) in [(&[0, 0, 1, 1][..], 3), (&[0, 1], 0), (&[0], 0)] {
         watchdog(move || {
             let job = Job::with(hosts, delay, 9, || threads(2));
