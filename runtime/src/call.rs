@@ -486,9 +486,8 @@ impl CallTable {
                     *place = Some(slot);
                 }
                 let id = self.far[segment].get().map_or(0, |far| lock_id(&far[at]));
-                if id != 0
-                    && let Some(place) = holders.get_mut(&id)
-                {
+                // Nobody has number 0.
+                if let Some(place) = holders.get_mut(&id).filter(|_| id != 0) {
                     *place = Some(slot);
                 }
             }

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Poll, Waker};
 
-use mobula_shm::{Alignment, Block, OwnerTable, RW_LOCK_BYTES, RwLockWord};
+use mobula_shm::{OwnerTable, RwLockWord};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
@@ -47,27 +47,6 @@ impl Mode {
             Self::Write => "write",
             Self::Global => "global",
         }
-    }
-}
-
-/// Memory for lock words, cut from arena blocks.
-#[derive(Debug, Default)]
-pub(super) struct Slab {
-    block: Option<Block>,
-    used: usize,
-}
-
-impl Slab {
-    fn word(&mut self, shared: &Shared) -> Result<RwLockWord, StateError> {
-        let full = |block: &Block| self.used + RW_LOCK_BYTES > block.view().len();
-        if self.block.as_ref().is_none_or(full) {
-            self.block = Some(shared.arena()?.alloc(1 << 16, Alignment::Chunk)?);
-            self.used = 0;
-        }
-        let at = self.used;
-        self.used += RW_LOCK_BYTES;
-        let block = self.block.as_ref().expect("just made");
-        Ok(RwLockWord::new(block.view().sub(at, RW_LOCK_BYTES)?)?)
     }
 }
 
