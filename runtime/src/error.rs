@@ -280,13 +280,15 @@ pub enum StateError {
     /// Waiting for the lock could never end.
     #[error(
         "deadlock: the {kind} lock on key {key:?} is held by a call that waits for this one; \
-         release it before awaiting"
+         release it before awaiting{circle}"
     )]
     Deadlock {
         /// The key.
         key: String,
         /// What it asks for.
         kind: Cow<'static, str>,
+        /// Who waits for whom, where that goes through several ranks.
+        circle: String,
     },
     /// A window needs more address space than the guest has left.
     #[error(

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use wasmtime::{Engine, Linker};
 
 use crate::blas::Blas;
-use crate::call::{CallTable, FreeSlots, Outcome, Slot};
+use crate::call::{CallTable, FreeSlots, Outcome, Slot, Title, Wanted};
 use crate::config::Config;
 use crate::error::{ModuleError, RuntimeError};
 use crate::fabric::{Fabric, RankId};
@@ -387,8 +387,12 @@ impl Rank {
         self.main_slot.load(Ordering::Relaxed) == slot
     }
 
-    /// After `me` began to await: fails a lock waiter if that closed a circle of waits.
-    pub(crate) fn break_deadlock(&self, me: Slot) {
+    /// Notes that `me` awaits these calls; fails a lock waiter if that closed a circle of waits.
+    pub(crate) fn begin_await(&self, me: Slot, title: Title, children: &[Slot], wanted: Wanted) {
+        if self.remote.is_some() {
+            self.calls.set_title(me, title);
+        }
+        self.calls.set_awaits(me, children, wanted);
         let waits = self.state.waits();
         if waits.any() {
             waits.break_cycle(u64::from(me), &|call| self.awaited_by(call));
