@@ -15,8 +15,12 @@ const WIDTH: usize = 4;
 /// Vectors of sums that are kept apart, so that additions do not wait for each other.
 const SUMS: usize = 8;
 
+/// Whether the `_fused` loops pay: they are made for AVX2, and the same as the others elsewhere.
 fn fused() -> bool {
-    is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")
+    #[cfg(target_arch = "x86_64")]
+    return is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+    #[cfg(not(target_arch = "x86_64"))]
+    return false;
 }
 
 pub(super) fn dot(x: &Area<'_, f64>, y: &Area<'_, f64>) -> f64 {
@@ -114,7 +118,7 @@ unsafe fn sum<T: Element>(n: usize, x: *const T, y: *const T) -> T {
 
 /// # Safety
 /// As [`sum`].
-#[target_feature(enable = "avx2,fma")]
+#[cfg_attr(target_arch = "x86_64", target_feature(enable = "avx2,fma"))]
 unsafe fn sum_fused<T: Element>(n: usize, x: *const T, y: *const T) -> T {
     // SAFETY: the caller's promise.
     unsafe { sum_with(n, x, y, T::fused) }
@@ -167,7 +171,7 @@ fn total<T: Element>(sums: &[[T; WIDTH]; SUMS]) -> T {
 
 /// # Safety
 /// There are `n` elements at both.
-#[target_feature(enable = "avx2,fma")]
+#[cfg_attr(target_arch = "x86_64", target_feature(enable = "avx2,fma"))]
 unsafe fn axpy_fused(n: usize, alpha: f64, x: *const f64, y: *mut f64) {
     for i in 0..n {
         let y = y.wrapping_add(i);
@@ -195,7 +199,7 @@ unsafe fn add_rows<T: Element>(sums: &mut [T], factors: [T; 4], rows: [*const T;
 
 /// # Safety
 /// As [`add_rows`].
-#[target_feature(enable = "avx2,fma")]
+#[cfg_attr(target_arch = "x86_64", target_feature(enable = "avx2,fma"))]
 unsafe fn add_rows_fused<T: Element>(sums: &mut [T], factors: [T; 4], rows: [*const T; 4]) {
     // SAFETY: the caller's promise.
     unsafe { add_rows_with(sums, factors, rows, T::fused) };
