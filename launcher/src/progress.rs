@@ -115,6 +115,10 @@ fn bar(name: &str, wasm: &[u8]) -> ProgressBar {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use mobula_runtime::{Config, ProcessStdio, Runtime};
+
     use super::*;
 
     #[test]
@@ -136,10 +140,16 @@ mod tests {
     /// The compiler's log is no interface: this test sees when it changes.
     #[test]
     fn a_compilation_counts_all_of_its_functions() {
-        let wasm = wat::parse_str("(module (func (export \"a\")) (func (export \"b\")))").unwrap();
+        let wasm = wat::parse_str(
+            "(module (memory (export \"memory\") 1)
+                (func (export \"_faasm_func_0\") (result i32) i32.const 0)
+                (func (export \"_faasm_func_1\") (result i32) i32.const 1))",
+        );
+        let config = Config { threads: 1, ..Config::default() };
+        let runtime = Runtime::new(config, Arc::new(ProcessStdio)).unwrap();
         log::set_logger(&Counter).unwrap();
         log::set_max_level(log::LevelFilter::Debug);
-        mobula_runtime::inspect(&wasm, &mobula_runtime::Cache::none()).unwrap();
+        runtime.register("demo", "f", &wasm.unwrap()).unwrap();
         log::set_max_level(log::LevelFilter::Off);
         let done = DONE.load(Ordering::Relaxed);
         assert!(done >= 2 * (TRANSLATED + COMPILED), "{done}");
