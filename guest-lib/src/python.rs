@@ -15,6 +15,7 @@ macro_rules! sources {
 pub const LIBRARY: &[(&str, &str)] = sources![
     "mobula": "mobula/__init__.py",
     "mobula._calls": "mobula/_calls.py",
+    "mobula._describe": "mobula/_describe.py",
     "mobula._entries": "mobula/_entries.py",
     "mobula._errors": "mobula/_errors.py",
     "mobula._host": "mobula/_host.py",
