@@ -15,8 +15,6 @@ from clusters import CLUSTERS, COLUMNS, HEADER, ROW
 
 # One line for another product of matrices than numpy's own, which is OpenBLAS compiled to WebAssembly.
 clusters.matmul = getattr(getattr(mobula, "blas", None), "matmul", np.matmul)
-# numpy's gets 16 MiB of zeros at its first product: now, or in every call anew (2.4 ms each).
-np.matmul(np.ones((2, 2)), np.ones((2, 2)))
 
 
 def flights(lo, hi, total):

@@ -22,6 +22,7 @@
  *   calls.h    children and their ids, awaiting
  *   program.h  environment, start and end of the program
  *   host.h     the functions of host_interface.h
+ *   blas.h     those of linear algebra
  *
  * Invariants: whatever is shared is guarded by a mutex named at its place; no mutex is held while
  * guest code runs, nor when a call is refused.
@@ -63,6 +64,7 @@ extern "C" {
 #include "calls.h"
 #include "program.h"
 #include "host.h"
+#include "blas.h"
 
 #ifdef __cplusplus
 }

@@ -91,10 +91,22 @@ def _mobula_boot_prepare(sources, name, source, paths, argv=()):
         raise SystemExit(1) from None
     _mobula_boot_flush()
     _mobula_boot_shorten()
+    _mobula_boot_multiply()
     gc.collect()
     gc.freeze()
     gc.disable()
     gc.set_threshold(_MOBULA_GARBAGE)
+
+
+def _mobula_boot_multiply():
+    """Multiplies two matrices, where the file has loaded numpy: at its first product numpy's BLAS gets
+    16 MiB and fills them with zeros, which takes longer than a short call and is undone after it."""
+    numpy = sys.modules.get("numpy")
+    try:
+        numpy.matmul(numpy.ones((2, 2)), numpy.ones((2, 2)))
+    except Exception:
+        # No numpy, or another one: then there is nothing to prepare.
+        pass
 
 
 def _mobula_boot_shorten():

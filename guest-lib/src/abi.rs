@@ -116,6 +116,22 @@ pub const LOCK_STATE_GLOBAL: &str = "__faasm_lock_state_global";
 /// `(key)`.
 pub const UNLOCK_STATE_GLOBAL: &str = "__faasm_unlock_state_global";
 
+/// `(n, x, incx, y, incy) -> f64`: the sum of products.
+pub const BLAS_DDOT: &str = "__mobula_blas_ddot";
+/// `(n, alpha: f64, x, incx, y, incy)`: `y += alpha x`.
+pub const BLAS_DAXPY: &str = "__mobula_blas_daxpy";
+/// `(trans, m, n, alpha: f64, a, lda, x, incx, beta: f64, y, incy)`: `y = alpha op(a) x + beta y`; a is
+/// m x n, row after row, as all matrices are; trans is 0 or 1.
+pub const BLAS_DGEMV: &str = "__mobula_blas_dgemv";
+/// `(transa, transb, m, n, k, alpha: f64, a, lda, b, ldb, beta: f64, c, ldc)`:
+/// `c = alpha op(a) op(b) + beta c`; op(a) is m x k, op(b) is k x n.
+pub const BLAS_DGEMM: &str = "__mobula_blas_dgemm";
+/// The same for 32-bit floats; alpha and beta are f64 here, too.
+pub const BLAS_SGEMM: &str = "__mobula_blas_sgemm";
+/// `(m, n, nnz, alpha: f64, rows, columns, values, x, beta: f64, y)`: `y = alpha a x + beta y`; a is
+/// m x n, row r has the elements `rows[r]..rows[r + 1]`, all indices are i32 from 0 on.
+pub const BLAS_DSPMV: &str = "__mobula_blas_dspmv";
+
 /// Prefix of the exports that implement entries: `_faasm_func_<idx>`, `() -> i32`.
 pub const FUNC_EXPORT_PREFIX: &str = "_faasm_func_";
 /// Main, `() -> i32`: entry 0 when there is no `_faasm_func_0`.

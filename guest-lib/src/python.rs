@@ -15,6 +15,7 @@ macro_rules! sources {
 pub const LIBRARY: &[(&str, &str)] = sources![
     "mobula": "mobula/__init__.py",
     "mobula._calls": "mobula/_calls.py",
+    "mobula._describe": "mobula/_describe.py",
     "mobula._entries": "mobula/_entries.py",
     "mobula._errors": "mobula/_errors.py",
     "mobula._host": "mobula/_host.py",
@@ -22,6 +23,7 @@ pub const LIBRARY: &[(&str, &str)] = sources![
     "mobula._locks": "mobula/_locks.py",
     "mobula._state": "mobula/_state.py",
     "mobula._windows": "mobula/_windows.py",
+    "mobula.blas": "mobula/blas.py",
     "pyfaasm": "pyfaasm/__init__.py",
     "pyfaasm.code": "pyfaasm/code.py",
     "pyfaasm.core": "pyfaasm/core.py",

@@ -10,6 +10,7 @@ use mobula_runtime::{Cache, Config, ProcessStdio, Runtime, limits};
 
 use crate::cli::node::CompileArgs;
 use crate::progress::compiling;
+use crate::python::module_of;
 
 /// The user's cache directory: `MOBULA_CACHE`, or `mobula` in the XDG cache directory.
 pub fn cache_dir() -> Option<PathBuf> {
@@ -66,8 +67,8 @@ pub fn run(args: &CompileArgs) -> Result<u8> {
             let runtime = Runtime::new(config, Arc::new(ProcessStdio))?;
             let start = Instant::now();
             let name = name_of(path);
-            let bytes = crate::python::compiled_bytes(path, &wasm);
-            let compiled = compiling(&name, bytes, || runtime.register("demo", &name, &wasm));
+            let module = || module_of(wasm.clone());
+            let compiled = compiling(&name, module, || runtime.register("demo", &name, &wasm));
             compiled.with_context(|| format!("{}", path.display()))?;
             let cached = runtime.report().module_cached;
             say(args.json, path, cached, start.elapsed(), timeout.is_some())?;

@@ -12,17 +12,11 @@ use crate::compile::read_module;
 use crate::python::is_python;
 use crate::say;
 use crate::store::name::{Kind, Name};
-use crate::store::{self, DirStore, Listed};
+use crate::store::{self, Listed};
 
 /// The name part of a function's title, which guests and messages can spell.
 pub fn function_name(title: &Title) -> Result<&str> {
     std::str::from_utf8(&title.name).context("a function's name is UTF-8")
-}
-
-/// Bytes of a function in the store; 0 when it cannot be had.
-pub fn size(store: &DirStore, user: &str, name: &str) -> u64 {
-    let name = Name::new(user, name.as_bytes(), Kind::Function);
-    store.open(&name).ok().flatten().map_or(0, |opened| opened.seal.len)
 }
 
 pub fn upload(args: &UploadArgs) -> Result<u8> {

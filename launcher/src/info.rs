@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use mobula_runtime::{ImportInfo, Inspection, inspect};
 
 use crate::cli::node::InfoArgs;
@@ -12,7 +12,7 @@ use crate::say;
 
 pub fn run(args: &InfoArgs) -> Result<u8> {
     if crate::python::is_python(&args.file) {
-        bail!("{} is Python: only running it tells what it has", args.file.display());
+        return crate::describe::run(args);
     }
     let wasm = read_module(&args.file)?;
     let seen = inspect(&wasm, &cache()).with_context(|| format!("{}", args.file.display()))?;

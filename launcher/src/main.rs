@@ -8,6 +8,7 @@
 mod clean;
 mod cli;
 mod compile;
+mod describe;
 mod doctor;
 mod functions;
 mod info;

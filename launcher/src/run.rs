@@ -17,6 +17,7 @@ use crate::functions::function_name;
 use crate::job::Job;
 use crate::placement::{Placement, place};
 use crate::progress::compiling;
+use crate::python::module_of;
 use crate::store::{self, DirStore, keep};
 use crate::{exit, tell};
 
@@ -98,8 +99,8 @@ fn lead_invoke(args: &InvokeArgs, job: &Job, placement: &Placement) -> Result<u8
     placement.configure(&mut config);
     let runtime = runtime(config, job)?;
     runtime.assemble()?;
-    let size = crate::functions::size(&store, user, name);
-    compiling(name, size, || runtime.prepare(user, name))?;
+    let module = || store.function(user, name).ok().flatten().and_then(module_of);
+    compiling(name, module, || runtime.prepare(user, name))?;
     let finished = runtime.call(user, name, args.call.func, input)?;
     write_output(args.output.as_deref().unwrap_or(Path::new("-")), &finished.output)?;
     end(&runtime, &args.call, &finished, Some(&store))
@@ -152,6 +153,8 @@ fn config(args: &CallArgs, program: String, store: Option<Arc<DirStore>>) -> Res
     // Ranks that were told something else are noticed.
     config.launch = std::env::args().skip(1).collect::<Vec<_>>().join(" ");
     config.track_writes = args.track_writes;
+    let named = || std::env::var_os("MOBULA_BLAS").filter(|name| !name.is_empty());
+    config.blas = args.blas.clone().or_else(|| named().map(PathBuf::from));
     for KeyValue { key, value } in &args.conf {
         match value.as_str() {
             "1" | "on" | "true" => config.conf.insert(key.clone()),
@@ -182,8 +185,7 @@ fn config(args: &CallArgs, program: String, store: Option<Arc<DirStore>>) -> Res
 }
 
 fn register(runtime: &Runtime, user: &str, name: &str, file: &Path, wasm: &[u8]) -> Result<()> {
-    let bytes = crate::python::compiled_bytes(file, wasm);
-    compiling(name, bytes, || runtime.register(user, name, wasm))
+    compiling(name, || module_of(wasm.to_vec()), || runtime.register(user, name, wasm))
         .with_context(|| format!("{}", file.display()))
 }
 

@@ -36,6 +36,7 @@ macro_rules! guests {
 }
 
 guests! {
+    blas: linear_algebra_by_the_host,
     counter: no_increment_of_a_counter_is_lost,
     locals: thread_local_variables_and_errno,
     matrix: dense_matrices_in_state,
@@ -52,7 +53,7 @@ guests! {
 /// itself under another name.
 #[test]
 fn guests_as_native_programs() {
-    for name in ["counter", "matrix", "pointers", "random", "sgd", "sparse", "state"] {
+    for name in ["blas", "counter", "matrix", "pointers", "random", "sgd", "sparse", "state"] {
         let dir = tempfile::tempdir().unwrap();
         common::copy_sources(&tests(), dir.path());
         let source = dir.path().join(format!("{name}.cpp"));

@@ -149,6 +149,92 @@ fn python_and_c_chain_each_other() {
     assert_eq!(String::from_utf8_lossy(&done.stdout), "ab12cd34ab12cd34\n");
 }
 
+const RELAY: &str = r#"
+use mobula::{CallError, Raw, Window, chain_named};
+
+/// Asks Python for twice the input, which is numbers, and leaves their sum in a window.
+#[mobula::main]
+fn main() -> Result<(), CallError> {
+    let numbers = chain_named::<Raw>("twice", &Raw(mobula::input())).wait()?;
+    let mut sum = Window::<i64>::open("sum", 1);
+    sum.exclusive(0..1)[0] = numbers.values::<i64>().iter().sum();
+    sum.push();
+    mobula::set_output(&numbers);
+    println!("{:?}", chain_named::<()>("twice", &Raw::from("odd")).wait());
+    Ok(())
+}
+"#;
+
+const TWICE: &str = "import mobula, numpy as np
+
+@mobula.main
+def main():
+    mobula.output((np.frombuffer(mobula.input(), np.int64) * 2).tobytes())
+";
+
+const ASK: &str = "import mobula, numpy as np
+
+@mobula.main
+def main():
+    call = mobula.chain('relay', np.arange(10, dtype=np.int64).tobytes())
+    print(np.frombuffer(call.wait(), np.int64).tolist())
+    mobula.pull('sum', 8)
+    print(mobula.window('sum', 1, np.int64)[0])
+    print(mobula.chain('panics', b'').code != 0)
+";
+
+#[test]
+fn python_and_rust_chain_each_other_and_share_windows() {
+    let dir = tempfile::tempdir().unwrap();
+    if !is_there(dir.path()) {
+        return;
+    }
+    let panics = "#[mobula::main]\nfn main() {\n    panic!(\"on purpose\");\n}\n";
+    let files = [("relay.rs", RELAY), ("panics.rs", panics), ("twice.py", TWICE), ("ask.py", ASK)];
+    for (name, text) in files {
+        std::fs::write(dir.path().join(name), text).unwrap();
+    }
+    for name in ["relay", "panics"] {
+        let done = shell(&format!("mobula rustc -o {name}.wasm {name}.rs"), dir.path());
+        assert!(done.status.success(), "{}", text_of(&done));
+    }
+    // From Python by Rust to Python, then from Rust on.
+    let line = "mobula run ask.py --with relay.wasm --with twice.py --with panics.wasm";
+    let done = shell(line, dir.path());
+    assert!(done.status.success(), "{}", text_of(&done));
+    let failed = "Err(Failed(1))";
+    let expected = format!("{failed}\n[0, 2, 4, 6, 8, 10, 12, 14, 16, 18]\n90\nTrue\n");
+    assert_eq!(String::from_utf8_lossy(&done.stdout), expected, "{}", text_of(&done));
+    assert!(text_of(&done).contains("twice.py\", line 5"), "{}", text_of(&done));
+    let done = shell("mobula run relay.wasm --with twice.py --input 12345678", dir.path());
+    assert!(done.status.success(), "{}", text_of(&done));
+    assert_eq!(String::from_utf8_lossy(&done.stdout), format!("{failed}\n"));
+}
+
+#[test]
+fn info_says_what_a_file_has_and_why_it_cannot_be_loaded() {
+    let dir = tempfile::tempdir().unwrap();
+    if !is_there(dir.path()) {
+        return;
+    }
+    let text = "import mobula, numpy, helper\nprint('loading')\n\n@mobula.func(index=7)\n\
+                def seven():\n    import no_such_module\n\n@mobula.main\ndef start():\n    pass\n";
+    std::fs::write(dir.path().join("app.py"), text).unwrap();
+    std::fs::create_dir(dir.path().join("lib")).unwrap();
+    std::fs::write(dir.path().join("lib/helper.py"), "").unwrap();
+    let done = shell("mobula info app.py --py-path lib", dir.path());
+    let said = String::from_utf8_lossy(&done.stdout);
+    let expected = "language         Python\nloads here       yes\nentries          \n                 \
+                    \x20  0  start\n                    7  seven\nproto-functions  none\n\
+                    missing modules  no_such_module\n";
+    assert_eq!(said, expected, "{}", text_of(&done));
+    let done = shell("mobula info --json app.py", dir.path());
+    let seen: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
+    let failure = "line 1: ModuleNotFoundError: No module named 'helper'";
+    assert_eq!(seen["failure"], failure, "{}", text_of(&done));
+    assert_eq!(seen["missing"], serde_json::json!(["helper", "no_such_module"]));
+}
+
 #[test]
 fn without_an_interpreter_one_line_says_how_to_get_it() {
     let dir = tempfile::tempdir().unwrap();

@@ -52,6 +52,9 @@ pub struct Config {
     pub on_scratch: Option<OnScratch>,
     /// Arguments of main, the program's name first.
     pub args: Vec<String>,
+    /// The BLAS of the system that guests' `mobulaBlas` functions use: a file, a name that the loader
+    /// finds, or `system`; `None` for the kernels that are built in.
+    pub blas: Option<PathBuf>,
     /// Where compiled modules are kept.
     pub cache: Cache,
     /// Version of Mobula; ranks of another one are refused.
@@ -83,6 +86,7 @@ impl Default for Config {
             scratch: Some(std::env::temp_dir()),
             on_scratch: None,
             args: Vec::new(),
+            blas: None,
             cache: Cache::none(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             launch: String::new(),

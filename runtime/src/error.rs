@@ -115,6 +115,14 @@ pub enum RuntimeError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The BLAS that was asked for cannot be used.
+    #[error("the BLAS {library}: {why}")]
+    Blas {
+        /// What was asked for.
+        library: PathBuf,
+        /// Why not.
+        why: String,
+    },
     /// The store has the function and cannot give it.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -272,13 +280,15 @@ pub enum StateError {
     /// Waiting for the lock could never end.
     #[error(
         "deadlock: the {kind} lock on key {key:?} is held by a call that waits for this one; \
-         release it before awaiting"
+         release it before awaiting{circle}"
     )]
     Deadlock {
         /// The key.
         key: String,
         /// What it asks for.
         kind: Cow<'static, str>,
+        /// Who waits for whom, where that goes through several ranks.
+        circle: String,
     },
     /// A window needs more address space than the guest has left.
     #[error(

@@ -108,6 +108,7 @@ impl Faaslet {
         store.limiter(|host| host);
         if let Some(timeout) = rank.config.timeout {
             store.set_epoch_deadline(ticks(timeout));
+            store.data_mut().call.deadline = Some(Instant::now() + timeout);
         }
         let instance = function.pre.instantiate_async(&mut store).await.map_err(failed)?;
         if let Some(wasm) = instance.get_memory(&mut store, MEMORY_EXPORT) {
@@ -268,6 +269,7 @@ impl Faaslet {
         self.suspended = true;
         self.store.set_epoch_deadline(ticks(timeout));
         let deadline = Instant::now() + timeout;
+        self.store.data_mut().call.deadline = Some(deadline);
         let monitor = self.store.data().rank.monitor.clone();
         let mut wake = None;
         let result = {

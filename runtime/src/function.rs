@@ -44,6 +44,12 @@ pub(crate) enum Entry {
     Pointer(u32),
 }
 
+impl Default for Entry {
+    fn default() -> Self {
+        Self::Index(0)
+    }
+}
+
 impl Entry {
     /// What `faasmGetCurrentIdx` says.
     pub(crate) fn index(self) -> i32 {

@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use mobula_shm::PageBytes;
 use wasmtime::{Func, Memory, ResourceLimiter};
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
 
-use crate::call::Slot;
+use crate::call::{Slot, Title};
 use crate::children::Children;
 use crate::function::{Entry, Function};
 use crate::memory::GuestMemory;
@@ -70,7 +71,7 @@ impl GuestSide {
 pub(crate) struct CallState {
     /// `None` while constructors and the proto-function run.
     pub(crate) slot: Option<Slot>,
-    pub(crate) entry: i32,
+    pub(crate) entry: Entry,
     pub(crate) serial: u64,
     pub(crate) input: Vec<u8>,
     pub(crate) output: Vec<u8>,
@@ -81,6 +82,8 @@ pub(crate) struct CallState {
     /// This call's number for locks that other ranks serve; 0 until it asks for one.
     pub(crate) lock_id: u64,
     pub(crate) opened: Vec<Arc<Value>>,
+    /// When its time is over.
+    pub(crate) deadline: Option<Instant>,
     is_main: bool,
 }
 
@@ -101,13 +104,18 @@ impl Host {
     pub(crate) fn begin(&mut self, slot: Slot, entry: Entry, input: Vec<u8>) {
         let call = &mut self.call;
         call.slot = Some(slot);
-        call.entry = entry.index();
+        call.entry = entry;
         call.serial += 1;
         call.input = input;
         call.code = None;
         call.is_main = self.rank.is_main(slot);
         // Faaslets differ in their slots' numbers, calls of a faaslet in their serial.
         call.children.begin((u64::from(slot) << 32) ^ call.serial);
+    }
+
+    /// What runs, for messages.
+    pub(crate) fn title(&self) -> Title {
+        Title::new(self.function.id, self.call.entry)
     }
 
     /// Ends the call, whatever it left open, and returns its output.
@@ -130,7 +138,9 @@ impl Host {
                     }
                 }
             }
-            call.lock_id = 0;
+            if std::mem::take(&mut call.lock_id) != 0 {
+                self.rank.calls.set_lock_id(slot, 0);
+            }
         }
         for value in call.opened.drain(..) {
             value.closed();

@@ -23,6 +23,7 @@ pub mod error;
 pub mod fabric;
 pub mod limits;
 
+mod blas;
 mod call;
 mod children;
 mod faaslet;

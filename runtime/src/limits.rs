@@ -54,10 +54,31 @@ pub const FAIRNESS: u32 = 1024;
 pub const PEER_TIMEOUT: Duration = Duration::from_secs(20);
 /// Resolution of time-outs.
 pub const TICK: Duration = Duration::from_millis(5);
+/// Waits for locks of a job of several ranks that last longer are looked at for circles through several
+/// ranks.
+pub const LONG_WAIT: Duration = Duration::from_millis(250);
+/// Looks after which a wait that goes on is chased again, at most; the first ones come sooner.
+pub const RAREST_CHASE: u32 = 32;
+/// Waits that a rank begins to chase at one look, at most.
+pub const CHASES: usize = 256;
+/// Waits in a circle through several ranks that is found, at most.
+pub const CIRCLE_STEPS: usize = 256;
+/// Calls of a circle that a message names, at most.
+pub const CIRCLE_NAMES: usize = 8;
+/// Probes that a rank keeps for its next look at most; more are dropped, and sent again.
+pub const PROBES: usize = 1 << 12;
 /// Default stack of a guest fibre, in bytes (host frames and compiled code; the guest's own stack
 /// lies in its memory).
 pub const FIBRE_STACK_BYTES: usize = 1 << 20;
 /// Stacks of fibres that are kept for the next ones.
 pub const IDLE_STACKS: usize = 64;
+/// Libraries of the system that are tried, in this order, when any BLAS is asked for.
+pub const BLAS_LIBRARIES: [&str; 5] =
+    ["libopenblas.so.0", "libopenblas.so", "libblis.so.4", "libmkl_rt.so.2", "libblas.so.3"];
+/// Rows, columns and depth of the steps in which a product of matrices is made where calls have a
+/// time-out: 50 ms each, and a few per cent slower than the whole.
+pub const BLAS_STEP: usize = 1024;
+/// Elements of a sparse matrix after which the clock is looked at.
+pub const BLAS_LOOK: usize = 1 << 20;
 /// Part of the fibre stack that guest code may use.
 pub const WASM_STACK_BYTES: usize = 512 << 10;

@@ -13,6 +13,7 @@
 //!  u8 n │ n bytes: name │ u32 bytes of output │ u8 args │ args × (u8 kind, i64 value) │ blob
 //!  reply   u8 0 │ i64 result │ output        or        u8 1 │ why it was refused, UTF-8
 //!  kind    0 a number        1 a pointer to blob + value        2 a pointer to output + value
+//!          3 the bits of a float
 //! ```
 //!
 //! so that Python reaches every function of `mobula_guest::abi` as C does, by the same code, and a refusal
@@ -51,7 +52,10 @@ const ALLOC: &str = "host_alloc";
 /// Module and name of the way out.
 const DOOR: (&str, &str) = ("host", "call");
 /// Most arguments of a function of the host.
-const ARGUMENTS: usize = 8;
+const ARGUMENTS: usize = 13;
+
+/// The kind of an argument that is a float.
+const REAL: u8 = 3;
 
 /// A Python file that is a function.
 #[derive(Debug)]
@@ -231,7 +235,7 @@ async fn run(
     (from, to): (u32, u32),
 ) -> Result<i64> {
     let place = |kind: u8, value: i64| match kind {
-        0 => Some(value),
+        0 | REAL => Some(value),
         1 => Some(i64::from(from) + request.blob as i64 + value),
         2 => Some(i64::from(to) + value),
         _ => None,
@@ -243,7 +247,10 @@ async fn run(
     if ty.params().len() != args.len() || args.len() > ARGUMENTS {
         bail!("{} has {} arguments, not {}", request.name, ty.params().len(), args.len());
     }
-    let value = |(ty, arg): (ValType, i64)| match ty {
+    let value = |((ty, arg), kind): ((ValType, i64), u8)| match ty {
+        ValType::F64 if kind == REAL => Ok(Val::F64(arg.cast_unsigned())),
+        ValType::F64 => bail!("{} takes a float there", request.name),
+        _ if kind == REAL => bail!("{} takes no float there", request.name),
         // Also an unsigned pointer or id.
         ValType::I32 => {
             let fits = i32::try_from(arg).or_else(|_| u32::try_from(arg).map(u32::cast_signed));
@@ -251,13 +258,15 @@ async fn run(
         }
         _ => Ok(Val::I64(arg)),
     };
-    let args = ty.params().zip(args).map(value).collect::<Result<Vec<_>>>()?;
+    let kinds = request.args.iter().map(|&(kind, _)| kind);
+    let args = ty.params().zip(args).zip(kinds).map(value).collect::<Result<Vec<_>>>()?;
     let mut results = [Val::I32(0)];
     let results = &mut results[..ty.results().len()];
     func.call_async(&mut *caller, &args, results).await?;
     Ok(match results {
         [Val::I32(result)] => i64::from(*result),
         [Val::I64(result)] => *result,
+        [Val::F64(bits)] => bits.cast_signed(),
         _ => 0,
     })
 }

@@ -10,7 +10,8 @@ use mobula_shm::{PageBytes, PagemapScanner, Reservation, WriteTracker};
 use parking_lot::Mutex;
 use wasmtime::{Engine, Linker};
 
-use crate::call::{CallTable, FreeSlots, Outcome, Slot};
+use crate::blas::Blas;
+use crate::call::{CallTable, FreeSlots, Outcome, Slot, Title, Wanted};
 use crate::config::Config;
 use crate::error::{ModuleError, RuntimeError};
 use crate::fabric::{Fabric, RankId};
@@ -51,6 +52,7 @@ pub(crate) struct Rank {
     pub(crate) state: StateTable,
     pub(crate) calls: CallTable,
     pub(crate) scratch: Option<Scratch>,
+    pub(crate) blas: Blas,
     pub(crate) gate: Gate,
     pub(crate) scheduler: Scheduler,
     pub(crate) monitor: Arc<Monitor>,
@@ -127,6 +129,7 @@ impl Runtime {
         fabric: Option<Arc<dyn Fabric>>,
     ) -> Result<Self, RuntimeError> {
         check_dirs(&config)?;
+        let blas = Blas::new(config.blas.as_deref())?;
         let io = |op: &str| {
             let op = op.to_owned();
             move |source| RuntimeError::Io { op, source }
@@ -152,6 +155,7 @@ impl Runtime {
         let rank = Arc::new(Rank {
             id,
             state: StateTable::new(config.numa_node, stats.clone(), config.store.clone()),
+            blas,
             gate: Gate::new(config.max_faaslets),
             scratch: scratch_of(&config),
             config,
@@ -292,6 +296,7 @@ impl Rank {
             state_bytes_most,
             peak_memory_kib: crate::stats::peak_memory_kib(),
             module_cached: functions.main_cached(),
+            blas: self.blas.name(),
             threads: self.scheduler.threads(),
             ranks: 1,
             ..self.stats.report()
@@ -382,8 +387,12 @@ impl Rank {
         self.main_slot.load(Ordering::Relaxed) == slot
     }
 
-    /// After `me` began to await: fails a lock waiter if that closed a circle of waits.
-    pub(crate) fn break_deadlock(&self, me: Slot) {
+    /// Notes that `me` awaits these calls; fails a lock waiter if that closed a circle of waits.
+    pub(crate) fn begin_await(&self, me: Slot, title: Title, children: &[Slot], wanted: Wanted) {
+        if self.remote.is_some() {
+            self.calls.set_title(me, title);
+        }
+        self.calls.set_awaits(me, children, wanted);
         let waits = self.state.waits();
         if waits.any() {
             waits.break_cycle(u64::from(me), &|call| self.awaited_by(call));

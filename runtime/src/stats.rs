@@ -169,6 +169,8 @@ pub struct Report {
     pub peak_memory_kib: u64,
     /// Whether the main module came from the cache.
     pub module_cached: bool,
+    /// What guests' `mobulaBlas` functions are carried out by.
+    pub blas: String,
     /// Worker threads.
     pub threads: usize,
     /// Ranks that are counted here.

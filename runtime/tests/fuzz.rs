@@ -33,11 +33,15 @@ enum Kind {
     Total,
     /// The same as an i64.
     Wide,
+    /// A 64-bit float.
+    Real,
+    /// 0 or 1.
+    Flag,
     /// An id, entry, type, descriptor: small numbers and results of earlier steps.
     Small,
 }
 
-use Kind::{Key, Len, Ptr, Small, Total, Wide};
+use Kind::{Flag, Key, Len, Ptr, Real, Small, Total, Wide};
 
 /// Every function that guests may import from us, with the meaning of its parameters; `true` for a
 /// result.
@@ -83,7 +87,17 @@ const OURS: &[(&str, &[Kind], bool)] = &[
     ("__faasm_unlock_state_write", &[Key], false),
     ("__faasm_lock_state_global", &[Key], false),
     ("__faasm_unlock_state_global", &[Key], false),
+    (DOT, &[Len, Ptr, Small, Ptr, Small], true),
+    ("__mobula_blas_daxpy", &[Len, Real, Ptr, Small, Ptr, Small], false),
+    ("__mobula_blas_dgemv", &[Flag, Len, Len, Real, Ptr, Len, Ptr, Small, Real, Ptr, Small], false),
+    ("__mobula_blas_dgemm", GEMM, false),
+    ("__mobula_blas_sgemm", GEMM, false),
+    ("__mobula_blas_dspmv", &[Len, Len, Len, Real, Ptr, Ptr, Ptr, Ptr, Real, Ptr], false),
 ];
+
+/// The one function whose result is a float.
+const DOT: &str = "__mobula_blas_ddot";
+const GEMM: &[Kind] = &[Flag, Flag, Len, Len, Len, Real, Ptr, Len, Ptr, Len, Real, Ptr, Len];
 
 /// Functions of WASI that take pointers.
 const WASI: &[(&str, &[Kind], bool)] = &[
@@ -103,7 +117,9 @@ const WASI: &[(&str, &[Kind], bool)] = &[
     ("random_get", &[Ptr, Len], true),
 ];
 
-const STEP_BYTES: usize = 80;
+/// A number, and so many arguments.
+const STEP_BYTES: usize = 8 + 8 * ARGUMENTS;
+const ARGUMENTS: usize = 13;
 const SCRIPT_AT: usize = 4096;
 const MOST_STEPS: usize = 48;
 const PAGES: usize = 3;
@@ -119,16 +135,24 @@ fn all() -> impl Iterator<Item = (&'static str, &'static (&'static str, &'static
 }
 
 fn wasm_type(kind: Kind) -> &'static str {
-    if kind == Wide { "i64" } else { "i32" }
+    match kind {
+        Wide => "i64",
+        Real => "f64",
+        _ => "i32",
+    }
 }
 
 /// The guest: carries out the steps of its input. Input: u32 how deep it may chain, u32 unused, then
-/// steps of an u64 function number and nine i64 arguments.
+/// steps of an u64 function number and the arguments, 8 bytes each.
 fn guest() -> Vec<u8> {
     let mut wat = String::from("(module\n");
     for (module, (name, kinds, result)) in all() {
         let params: String = kinds.iter().map(|k| format!(" {}", wasm_type(*k))).collect();
-        let result = if *result { "(result i32)" } else { "" };
+        let result = match (*result, *name) {
+            (false, _) => "",
+            (true, DOT) => "(result f64)",
+            (true, _) => "(result i32)",
+        };
         writeln!(wat, "(import \"{module}\" \"{name}\" (func ${name} (param{params}) {result}))")
             .unwrap();
     }
@@ -163,8 +187,12 @@ fn add_step(wat: &mut String) {
     writeln!(wat, "(br_table {labels} (i32.wrap_i64 (i64.load (local.get $at)))))").unwrap();
     for (index, (_, (name, kinds, result))) in all().enumerate() {
         let arg = |i: usize, kind: &Kind| {
-            let load = format!("(i64.load offset={} (local.get $at))", 8 + 8 * i);
-            if *kind == Wide { load } else { format!("(i32.wrap_i64 {load})") }
+            let load = |ty| format!("({ty}.load offset={} (local.get $at))", 8 + 8 * i);
+            match kind {
+                Wide => load("i64"),
+                Real => load("f64"),
+                _ => format!("(i32.wrap_i64 {})", load("i64")),
+            }
         };
         let args: String = kinds.iter().enumerate().map(|(i, kind)| arg(i, kind)).collect();
         if name.contains("chain")
@@ -180,7 +208,10 @@ fn add_step(wat: &mut String) {
             )
             .unwrap();
         }
-        let call = format!("(call ${name} {args})");
+        let mut call = format!("(call ${name} {args})");
+        if *name == DOT {
+            call = format!("(i32.trunc_sat_f64_s {call})");
+        }
         let keep = if *result { format!("(local.set $r {call})") } else { call };
         writeln!(
             wat,
@@ -273,7 +304,7 @@ impl Random {
             (Ptr, 0) => self.pick(&edge),
             (Ptr, 1 | 9) => self.result(),
             (Ptr, 2 | 10) => (SCRIPT_AT + self.below(MOST_STEPS * STEP_BYTES)) as i64,
-            (Ptr, _) => (8192 + 8 * self.below(20_000)) as i64,
+            (Ptr, _) => (12288 + 8 * self.below(20_000)) as i64,
             (Key, 0) => self.pick(&KEYS),
             (Key, 1) => self.pick(&edge),
             (Key, _) => KEYS[self.below(3)],
@@ -286,6 +317,9 @@ impl Random {
             (Total, _) => self.pick(&[0, 8, 64, 128, 100_000]),
             (Wide, 0) => self.pick(&[i64::MAX, i64::MIN, -1, 1 << 33]),
             (Wide, _) => self.below(200) as i64,
+            (Real, n) => [1.0, 0.0, -0.5, f64::NAN, f64::MAX][n % 5].to_bits().cast_signed(),
+            (Flag, 0) => self.pick(&[-1, 2, 111]),
+            (Flag, n) => (n % 2) as i64,
             (Small, 0) => self.pick(&[-1, 99, i64::from(i32::MAX), i64::from(i32::MIN)]),
             (Small, 1 | 2) => self.below(6) as i64,
             (Small, _) => self.result(),
@@ -300,7 +334,7 @@ impl Random {
             bytes.extend((number as u64).to_le_bytes());
             let kinds = all().nth(number).map_or(&[][..], |(_, (_, kinds, _))| *kinds);
             let mut args: Vec<i64> = kinds.iter().map(|&kind| self.argument(kind)).collect();
-            args.resize(9, 0);
+            args.resize(ARGUMENTS, 0);
             args.iter().for_each(|arg| bytes.extend(arg.to_le_bytes()));
         }
         bytes

@@ -86,6 +86,26 @@ FAASM_IMPORT(__faasm_unlock_state_write) void __faasm_unlock_state_write(const c
 FAASM_IMPORT(__faasm_lock_state_global) void __faasm_lock_state_global(const char* key);
 FAASM_IMPORT(__faasm_unlock_state_global) void __faasm_unlock_state_global(const char* key);
 
+FAASM_IMPORT(__mobula_blas_ddot)
+double __mobula_blas_ddot(long n, const double* x, long incx, const double* y, long incy);
+FAASM_IMPORT(__mobula_blas_daxpy)
+void __mobula_blas_daxpy(long n, double alpha, const double* x, long incx, double* y, long incy);
+FAASM_IMPORT(__mobula_blas_dgemv)
+void __mobula_blas_dgemv(int trans, long m, long n, double alpha, const double* a, long lda,
+                         const double* x, long incx, double beta, double* y, long incy);
+FAASM_IMPORT(__mobula_blas_dgemm)
+void __mobula_blas_dgemm(int transA, int transB, long m, long n, long k, double alpha,
+                         const double* a, long lda, const double* b, long ldb, double beta,
+                         double* c, long ldc);
+FAASM_IMPORT(__mobula_blas_sgemm)
+void __mobula_blas_sgemm(int transA, int transB, long m, long n, long k, double alpha,
+                         const float* a, long lda, const float* b, long ldb, double beta, float* c,
+                         long ldc);
+FAASM_IMPORT(__mobula_blas_dspmv)
+void __mobula_blas_dspmv(long m, long n, long nnz, double alpha, const int32_t* rows,
+                         const int32_t* columns, const double* values, const double* x, double beta,
+                         double* y);
+
 #ifdef __cplusplus
 }
 #endif

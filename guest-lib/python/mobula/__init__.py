@@ -22,6 +22,7 @@ All sizes and offsets are bytes; values, inputs and outputs are bytes. What the 
 raised as `Error`; a chained call that failed is raised by `Call.wait` as `CallError`.
 """
 
+from mobula import blas
 from mobula._calls import (
     Call,
     Function,
@@ -59,6 +60,7 @@ __all__ = [
     "Function",
     "append_state",
     "await_any",
+    "blas",
     "chain",
     "chain_at",
     "chain_range",

@@ -83,6 +83,20 @@ class Program:
             return function.index
         return next((i for i, f in self._entries.items() if i and _plain(f) is function), None)
 
+    def listing(self):
+        """Pairs of index and name of the entries, in order."""
+        found = {index: _plain(function).__name__ for index, function in self._entries.items()}
+        main = self._main_by_name()
+        if self._is_script:
+            found.setdefault(0, "the whole file")
+        elif main is not None:
+            found.setdefault(0, main.__name__)
+        return sorted(found.items())
+
+    def proto_names(self):
+        """The names of the proto-functions, in the order of the file."""
+        return [function.__name__ for function in self._protos]
+
     # ------------------------------------------------------------ loading
 
     def load(self, source, module=GUEST_MODULE):
@@ -120,14 +134,9 @@ class Program:
         exec(self._code, self.module.__dict__)
 
     def _import_for_script(self, tree):
-        import ast
-
         for statement in tree.body:
-            if isinstance(statement, ast.Import):
-                for alias in statement.names:
-                    _try_import(alias.name)
-            elif isinstance(statement, ast.ImportFrom) and statement.module and not statement.level:
-                _try_import(statement.module)
+            for name in _imported(statement):
+                _try_import(name)
 
     # ------------------------------------------------------------ calls
 
@@ -370,9 +379,14 @@ def print_failure(failure):
         trace = trace.tb_next
     try:
         lines = traceback.format_exception(type(failure), failure, trace)
-        sys.stderr.write("".join(lines).replace(_HINT_FOR_SITES, ""))
+        sys.stderr.write(without_hint("".join(lines)))
     except MemoryError:
         sys.stderr.write("MemoryError\n")
+
+
+def without_hint(text):
+    """The text of a failure without advice that helps nobody here."""
+    return text.replace(_HINT_FOR_SITES, "")
 
 
 def _is_of_library(frame):
@@ -400,6 +414,25 @@ def _names(code):
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
             yield from _names(constant)
+
+
+def imports(source):
+    """The modules that a file imports anywhere. Raises `SyntaxError`."""
+    import ast
+
+    for node in ast.walk(ast.parse(source)):
+        yield from _imported(node)
+
+
+def _imported(node):
+    """The modules that a statement imports."""
+    import ast
+
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+        return [node.module]
+    return []
 
 
 def _makes_entry(statement):

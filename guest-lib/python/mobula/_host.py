@@ -7,7 +7,8 @@ there is none, `mobula._local` answers it from process memory. What is above nee
               that many (u8 kind, i64 value), blob
     reply     u8 0, i64 result, output                      or: u8 1, message
 
-An argument of kind 0 is a number, of kind 1 an offset into the blob, of kind 2 one into the output.
+An argument of kind 0 is a number, of kind 1 an offset into the blob, of kind 2 one into the output, of
+kind 3 the bits of a float.
 Everything is little-endian. Names are those of `mobula_guest::abi`.
 """
 
@@ -21,8 +22,9 @@ except ImportError:
     _door = None
 
 _ARGUMENT = struct.Struct("<Bq")
+_FLOAT = struct.Struct("<Bd")
 _RESULT = struct.Struct("<Bq")
-_NUMBER, _IN_BLOB, _IN_OUTPUT = 0, 1, 2
+_NUMBER, _IN_BLOB, _IN_OUTPUT, _REAL = 0, 1, 2, 3
 #: Items of the blob start at multiples of this, so that the host reads numbers where they may lie.
 _ALIGNMENT = 8
 _PADDING = tuple(bytes(n) for n in range(_ALIGNMENT))
@@ -77,7 +79,7 @@ def data_bytes(data, what):
 
 
 def pack(name, arguments, out):
-    """A request as bytes. Arguments are int, bytes (empty: a null pointer) or `Out`."""
+    """A request as bytes. Arguments are int, float, bytes (empty: a null pointer) or `Out`."""
     encoded = name.encode("ascii")
     head = [
         bytes((len(encoded),)),
@@ -97,6 +99,8 @@ def pack(name, arguments, out):
             end += len(argument) + len(padding)
         elif isinstance(argument, Out):
             head.append(_ARGUMENT.pack(_IN_OUTPUT, argument.offset))
+        elif isinstance(argument, float):
+            head.append(_FLOAT.pack(_REAL, argument))
         else:
             head.append(_ARGUMENT.pack(_NUMBER, argument))
     return b"".join(head + blob)

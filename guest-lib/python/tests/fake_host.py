@@ -46,7 +46,26 @@ class Door:
             return self.address_of(*arguments), b""
         if name == "__mobula_unmap":
             return 0, b""
+        if name in ("__mobula_blas_dgemm", "__mobula_blas_sgemm"):
+            return self.gemm(ctypes.c_double if "dgemm" in name else ctypes.c_float, *arguments)
         return self.host.request(name, arguments, out)
+
+    def gemm(self, real, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc):
+        """As the host's, element by element, at addresses of this process."""
+
+        def at(address, row, column, ld):
+            return real.from_address(address + ctypes.sizeof(real) * (row * ld + column))
+
+        for i in range(m):
+            for j in range(n):
+                total = 0.0
+                for l in range(k):
+                    left = at(a, l, i, lda) if ta else at(a, i, l, lda)
+                    right = at(b, j, l, ldb) if tb else at(b, l, j, ldb)
+                    total += left.value * right.value
+                element = at(c, i, j, ldc)
+                element.value = alpha * total + (beta * element.value if beta else 0.0)
+        return 0, b""
 
     def address_of(self, key, total, offset, length):
         """Address of a window; the buffer must not be resized while it is used."""
@@ -55,7 +74,7 @@ class Door:
 
 
 def decode(request):
-    """Name, arguments (int, bytes from a pointer on, `Out`) and size of output of a request."""
+    """Name, arguments (int, float, bytes from a pointer on, `Out`) and size of output of a request."""
     from mobula._host import Out
 
     length = request[0]
@@ -68,6 +87,9 @@ def decode(request):
         kind, value = struct.unpack_from("<Bq", request, at + 9 * i)
         if kind == 1 and not 0 <= value < len(request) - blob or kind == 2 and not 0 <= value < out:
             raise AssertionError(f"{name}: argument {i} points outside")
+        if kind == 3:
+            arguments.append(struct.unpack_from("<Bd", request, at + 9 * i)[1])
+            continue
         arguments.append({0: value, 1: request[blob + value :], 2: Out(value)}[kind])
     return name, arguments, out
 

@@ -32,6 +32,11 @@ class Requests(unittest.TestCase):
         packed = _host.pack("f", (1 << 40, -(1 << 40)), 0)
         self.assertEqual(decode(packed)[1], [1 << 40, -(1 << 40)])
 
+    def test_floats(self):
+        packed = _host.pack("f", (1, 0.5), 0)
+        self.assertEqual(packed[-18:], struct.pack("<Bq", 0, 1) + struct.pack("<Bd", 3, 0.5))
+        self.assertEqual(decode(packed)[1], [1, 0.5])
+
     def test_an_empty_buffer_is_a_null_pointer(self):
         self.assertEqual(_host.buffer(0), b"")
         self.assertEqual(_host.buffer(1).offset, 0)

@@ -60,10 +60,12 @@ Examples:
   mobula clean --cache        # compiled modules too; they are compiled again when needed";
 
 const INFO_HELP: &str = "\
-Works for any WebAssembly module, also for one that cannot run here, and says what it lacks.
+Works for any WebAssembly module, also for one that cannot run here, and says what it lacks. A Python
+file is loaded by the interpreter, in the sandbox; none of its functions is called but decorators.
 
 Examples:
   mobula info hello.wasm
+  mobula info app.py --py-path lib
   mobula info --json hello.wasm | jq '.imports[] | select(.offered | not)'";
 
 const COMPLETIONS_HELP: &str = "\
@@ -128,11 +130,14 @@ pub struct CleanArgs {
 #[derive(Debug, Args)]
 #[command(after_help = INFO_HELP)]
 pub struct InfoArgs {
-    /// The module; `-` reads it from standard input.
+    /// The module or Python file; `-` reads a module from standard input.
     pub file: PathBuf,
     /// Print one JSON object.
     #[arg(long)]
     pub json: bool,
+    /// Directory in which a Python file finds modules first.
+    #[arg(long, value_name = "DIR")]
+    pub py_path: Vec<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -158,6 +158,11 @@ pub struct CallArgs {
     /// Let pushes find what was stored through windows without flags; costs a page fault a page.
     #[arg(long)]
     pub track_writes: bool,
+    /// The BLAS that guests' mobulaBlas functions use: `builtin`, a library of the system (a file, or a
+    /// name such as libopenblas.so.0), or `system`: whichever of the known ones is there [default:
+    /// MOBULA_BLAS, or builtin].
+    #[arg(long, value_name = "LIBRARY")]
+    pub blas: Option<PathBuf>,
     /// Write statistics of the run as JSON; `-` is standard error.
     #[arg(long, value_name = "FILE.json")]
     pub stats: Option<PathBuf>,

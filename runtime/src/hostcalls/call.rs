@@ -7,7 +7,7 @@ use mobula_guest::abi;
 use wasmtime::{Caller, Linker, Result, bail};
 
 use super::{key, length, memory, named, payload};
-use crate::call::Slot;
+use crate::call::{Slot, Wanted};
 use crate::fabric::RankId;
 use crate::function::Entry;
 use crate::host::Host;
@@ -29,7 +29,9 @@ pub(super) fn add(linker: &mut Linker<Host>) -> Result<()> {
             Ok(())
         },
     )?;
-    linker.func_wrap(env, abi::GET_IDX, |caller: Caller<'_, Host>| caller.data().call.entry)?;
+    linker.func_wrap(env, abi::GET_IDX, |caller: Caller<'_, Host>| {
+        caller.data().call.entry.index()
+    })?;
     linker.func_wrap(env, abi::GET_CONF_FLAG, |caller: Caller<'_, Host>, ptr: u32| {
         let flag = key(&caller, ptr).map_err(named(abi::GET_CONF_FLAG))?;
         let on = flag == b"ALWAYS_ON"
@@ -317,14 +319,13 @@ async fn await_child(caller: &mut Caller<'_, Host>, id: u32) -> Result<Slot> {
     }
     let Some(me) = host.call.slot else { bail!("only calls can await") };
     let _blocked = rank.gate.block();
-    rank.calls.set_awaits(me, &[slot]);
-    rank.break_deadlock(me);
+    rank.begin_await(me, host.title(), &[slot], Wanted::All);
     let done = |cx: &mut std::task::Context<'_>| match rank.calls.poll_done(slot, cx.waker()) {
         true => Poll::Ready(()),
         false => Poll::Pending,
     };
     poll_fn(done).await;
-    rank.calls.set_awaits(me, &[]);
+    rank.calls.end_awaits(me);
     Ok(slot)
 }
 
@@ -373,13 +374,6 @@ async fn await_any(caller: &mut Caller<'_, Host>, ids: u32, n: i32) -> Result<u3
     }
 }
 
-/// How many of the calls are waited for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Wanted {
-    All,
-    Any,
-}
-
 /// Suspends until all or any of the calls have ended.
 async fn await_slots(caller: &mut Caller<'_, Host>, slots: &[Slot], wanted: Wanted) -> Result<()> {
     let host = caller.data();
@@ -390,8 +384,7 @@ async fn await_slots(caller: &mut Caller<'_, Host>, slots: &[Slot], wanted: Want
     }
     let Some(me) = host.call.slot else { bail!("only calls can await") };
     let _blocked = rank.gate.block();
-    rank.calls.set_awaits(me, slots);
-    rank.break_deadlock(me);
+    rank.begin_await(me, host.title(), slots, wanted);
     let mut next = 0;
     poll_fn(|cx| {
         let poll = |slot: &Slot| rank.calls.poll_done(*slot, cx.waker());
@@ -405,7 +398,7 @@ async fn await_slots(caller: &mut Caller<'_, Host>, slots: &[Slot], wanted: Want
         if ended { Poll::Ready(()) } else { Poll::Pending }
     })
     .await;
-    rank.calls.set_awaits(me, &[]);
+    rank.calls.end_awaits(me);
     Ok(())
 }
 

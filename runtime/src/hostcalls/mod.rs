@@ -14,6 +14,7 @@ use crate::host::Host;
 use crate::limits;
 use crate::memory::GuestMemory;
 
+mod blas;
 mod call;
 mod several;
 mod state;
@@ -23,6 +24,7 @@ pub(crate) fn linker(engine: &Engine, several: bool) -> Result<Linker<Host>, Run
     let mut linker = Linker::new(engine);
     let added = call::add(&mut linker)
         .and_then(|()| state::add(&mut linker, several))
+        .and_then(|()| blas::add(&mut linker))
         .and_then(|()| wasmtime_wasi::p1::add_to_linker_async(&mut linker, Host::wasi))
         .and_then(|()| add_proc_exit(&mut linker));
     added.map_err(|err| RuntimeError::Engine(format!("{err:#}")))?;

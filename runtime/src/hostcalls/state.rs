@@ -439,21 +439,28 @@ pub(super) async fn lock(caller: Guest<'_, '_>, k: u32, mode: Mode) -> Result<()
     let host = caller.data_mut();
     let Some(me) = host.call.slot else { bail!("the proto-function cannot hold locks") };
     let rank = &host.rank;
-    let blocked = rank.gate.block();
     match &lock {
         HeldLock::Here(lock) => {
-            let awaits = |call| rank.awaited_by(call);
-            lock.acquire(u64::from(me), mode, &awaits, || rank.monitor.arm()).await?;
+            if let Some(queued) = lock.ask(u64::from(me), mode)? {
+                let (_blocked, awaits) = (rank.gate.block(), |call| rank.awaited_by(call));
+                lock.wait(queued, host.title(), &awaits, || rank.monitor.arm()).await?;
+            }
         }
         HeldLock::There(server, name) => {
             let Some(spread) = rank.state.spread() else { bail!("there is no other rank") };
+            let _blocked = rank.gate.block();
             if host.call.lock_id == 0 {
+                rank.calls.set_title(me, host.title());
                 host.call.lock_id = spread.lock_id();
+                rank.calls.set_lock_id(me, host.call.lock_id);
             }
-            Box::pin(spread.lock_there(*server, name.clone(), mode, host.call.lock_id)).await?;
+            rank.calls.set_abroad(me, Some(*server));
+            let lock = spread.lock_there(*server, name.clone(), mode, host.call.lock_id);
+            let granted = Box::pin(lock).await;
+            rank.calls.set_abroad(me, None);
+            granted?;
         }
     }
-    drop(blocked);
     host.call.locks.push((lock, mode));
     Ok(())
 }

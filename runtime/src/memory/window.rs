@@ -79,7 +79,7 @@ impl Phase {
         let within = (offset % HUGE_BYTES as u64) as usize;
         let phase = (within + HUGE_BYTES - base % HUGE_BYTES) % HUGE_BYTES;
         // Windows lie at whole guest pages, so the memory has to.
-        Self((len >= HUGE_BYTES && phase % CHUNK_BYTES == 0).then_some(phase))
+        Self((len >= HUGE_BYTES && phase.is_multiple_of(CHUNK_BYTES)).then_some(phase))
     }
 
     /// Bytes from `at` to the next address of this phase.

@@ -11,24 +11,27 @@
 //!
 //! Invariants: a file appears under its name only whole (written aside, then renamed); it is loaded
 //! only when it belongs to this user, nobody else may write it, and footer and sum agree. Anything
-//! else is rebuilt.
+//! else is rebuilt. A large file's sum is computed once a boot: see `stamp`.
 //!
 //! JUSTIFICATION for `unsafe`: `Module::deserialize_open_file` runs whatever code the file holds, so
 //! wasmtime cannot offer it as a safe function. The checks above are what makes it sound.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::hash::{Hash, Hasher};
 use std::io::{Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use wasmtime::{Engine, Module};
 
 use super::rewrite::{ModuleInfo, rewrite};
+use super::stamp::{Identity, Stamp, is_ours};
 use crate::error::ModuleError;
 
 const MAGIC: &[u8; 8] = b"MOBULA2\n";
 const FOOTER_BYTES: usize = 64;
+/// From this length on an artifact is hashed once a boot and not at each start: hashing is 1.3 ms a MiB.
+const LARGE_BYTES: u64 = 4 << 20;
 
 /// A compiled module with what is known about it.
 #[derive(Debug, Clone)]
@@ -171,11 +174,11 @@ fn write(path: &Path, code: &[u8], info: &ModuleInfo) -> std::io::Result<()> {
 fn open(engine: &Engine, path: &Path) -> Option<Artifact> {
     let mut file = File::open(path).ok()?;
     let meta = file.metadata().ok()?;
-    let mine = meta.uid() == nix::unistd::geteuid().as_raw() && meta.mode() & 0o022 == 0;
-    if !mine || !meta.is_file() {
+    if !is_ours(&meta) {
         return None;
     }
-    let info = checked_info(&mut file, meta.len())?;
+    let stamp = if meta.len() < LARGE_BYTES { None } else { Stamp::of(path) };
+    let info = checked_info(&mut file, &meta, stamp)?;
     let module = from_checked_file(engine, file)?;
     Some(Artifact { module, info, cached: true })
 }
@@ -199,11 +202,41 @@ impl Artifact {
     }
 }
 
-/// Verifies footer and sum of the whole file and returns the info part.
-fn checked_info(file: &mut File, len: u64) -> Option<ModuleInfo> {
-    let mut bytes = Vec::with_capacity(usize::try_from(len).ok()?);
+/// Verifies footer and sum of the whole file, or finds that this was done, and returns the info part.
+fn checked_info(file: &mut File, meta: &Metadata, stamp: Option<Stamp>) -> Option<ModuleInfo> {
+    let before = Identity::of(meta);
+    let tail = tail(file, meta.len())?;
+    if stamp.as_ref().is_some_and(|stamp| stamp.holds(&before, &tail)) {
+        return serde_json::from_slice(&tail[..tail.len() - FOOTER_BYTES]).ok();
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(meta.len()).ok()?);
     file.read_to_end(&mut bytes).ok()?;
-    checked(&bytes).map(|(_, info)| info)
+    let (_, info) = checked(&bytes)?;
+    if let Some(stamp) = stamp.filter(|_| bytes.ends_with(&tail)) {
+        stamp.note(&before, &Identity::of(&file.metadata().ok()?), &tail);
+    }
+    Some(info)
+}
+
+/// Info and footer of an artifact of that length.
+fn tail(file: &File, len: u64) -> Option<Vec<u8>> {
+    let mut found = [0; FOOTER_BYTES];
+    file.read_exact_at(&mut found, len.checked_sub(FOOTER_BYTES as u64)?).ok()?;
+    let [code, info] = lengths(&found);
+    let tail = info.checked_add(FOOTER_BYTES as u64)?;
+    let fits = &found[..8] == MAGIC && code.checked_add(tail) == Some(len);
+    let mut bytes = vec![0; usize::try_from(tail).ok().filter(|_| fits)?];
+    file.read_exact_at(&mut bytes, code).ok()?;
+    Some(bytes)
+}
+
+/// Lengths of code and info as a footer says them.
+fn lengths(footer: &[u8; FOOTER_BYTES]) -> [u64; 2] {
+    [8, 16].map(|at| {
+        let mut bytes = [0; 8];
+        bytes.copy_from_slice(&footer[at..at + 8]);
+        u64::from_le_bytes(bytes)
+    })
 }
 
 /// Verifies footer and sum; code and info.
@@ -219,8 +252,9 @@ fn checked(bytes: &[u8]) -> Option<(&[u8], ModuleInfo)> {
 
 #[allow(unsafe_code, reason = "loading compiled code cannot be safe; see JUSTIFICATION above")]
 fn from_checked_file(engine: &Engine, file: File) -> Option<Module> {
-    // SAFETY: the file was written by `write` from this compiler's output (the sum agrees), belongs
-    // to this user and nobody else may write to it; it is never modified in place.
+    // SAFETY: the file was written by `write` from this compiler's output (the sum agrees, or did so
+    // before this file, unchanged since), belongs to this user and nobody else may write to it; it is
+    // never modified in place.
     unsafe { Module::deserialize_open_file(engine, file) }.ok()
 }
 
@@ -272,6 +306,28 @@ mod tests {
         }
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666)).unwrap();
         assert!(!load(&cache, &engine).cached, "an entry that others may write was loaded");
+    }
+
+    #[test]
+    fn a_large_artifact_is_hashed_once_and_again_when_it_changed() {
+        let dir = tempfile::tempdir().unwrap();
+        let (cache, engine) = (Cache::in_dir(dir.path()), Engine::default());
+        let info = load(&cache, &engine).info;
+        let path = cache.path(&engine, &wat::parse_str(WAT).unwrap()).unwrap();
+        let mut file = File::options().read(true).write(true).open(&path).unwrap();
+        let mut check = || {
+            let meta = file.metadata().unwrap();
+            checked_info(&mut file, &meta, Stamp::of(&path))
+        };
+        // A stamp as of a file that was verified.
+        let (bytes, meta) = (std::fs::read(&path).unwrap(), std::fs::metadata(&path).unwrap());
+        let tail = tail(&File::open(&path).unwrap(), meta.len()).unwrap();
+        assert!(bytes.ends_with(&tail));
+        Stamp::of(&path).unwrap().write(&Identity::of(&meta), &tail).unwrap();
+        assert_eq!(check().as_ref(), Some(&info));
+        std::thread::sleep(std::time::Duration::from_millis(30));
+        File::options().write(true).open(&path).unwrap().write_all_at(b"\0", 1).unwrap();
+        assert_eq!(check(), None, "it was changed");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 pub(crate) mod artifact;
 pub(crate) mod rewrite;
+mod stamp;
 
 pub use artifact::{Artifact, Cache};
 pub use rewrite::ModuleInfo;

@@ -200,7 +200,7 @@ impl Rank {
         let sent = calls.iter().map(|call| {
             let input = self.calls.take_input(call.slot);
             account.warm.insert(call.function());
-            self.calls.set_away(call.slot);
+            self.calls.set_away(call.slot, to);
             let (slot, function, entry) = (call.slot, call.function(), call.entry());
             let range = self.calls.range(slot);
             let sent = SentCall { slot, function, entry, range, input: input.len() as u32, bound };

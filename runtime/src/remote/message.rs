@@ -27,6 +27,8 @@ pub(crate) enum Message {
     Lost(RankId, String),
     /// The job is over.
     End,
+    /// The body has [`Probe`](super::circles::Probe)s: who waits for whom?
+    Probes,
 }
 
 /// A call on its way to another rank.

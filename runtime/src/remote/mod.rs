@@ -25,6 +25,7 @@ use crate::runtime::Rank;
 use crate::sched::start_task;
 
 pub(crate) mod calls;
+mod circles;
 pub(crate) mod functions;
 pub(crate) mod message;
 mod place;
@@ -44,6 +45,7 @@ pub(crate) struct Remote {
     pub(crate) progress: progress::Progress,
     pub(crate) calls: calls::Calls,
     pub(crate) session: session::Session,
+    circles: circles::Circles,
     /// One function is fetched at a time.
     obtaining: tokio::sync::Mutex<()>,
 }
@@ -62,6 +64,7 @@ impl Remote {
         Self {
             calls: calls::Calls::new(fabric.job()),
             session: session::Session::new(fabric.job().size()),
+            circles: circles::Circles::default(),
             obtaining: tokio::sync::Mutex::default(),
             waiting: AtomicUsize::new(0),
             fabric,
@@ -193,6 +196,7 @@ impl Receiver for Inbox {
                 std::thread::spawn(move || rank.lose(gone, &why));
             }
             Message::End => remote.session.end(),
+            Message::Probes => rank.receive_probes(from, body),
         }
     }
 }

@@ -24,6 +24,7 @@ use tokio::sync::oneshot;
 use super::{Message, Remote, Reply, Request};
 use crate::error::RuntimeError;
 use crate::fabric::{Body, FAILED, RankId};
+use crate::limits;
 use crate::runtime::{Rank, block_on};
 use crate::stats::Report;
 use crate::stdio::Stream;
@@ -409,22 +410,30 @@ fn runs(pid: u32) -> bool {
     }
 }
 
-/// Starts the thread that beats; it ends with the job.
+/// Starts the thread that beats, and that asks the monitor to look at waits that last; it ends with the job.
 pub(super) fn watch(rank: &Arc<Rank>) -> std::io::Result<()> {
     let weak = Arc::downgrade(rank);
     let run = move || {
-        let (mut last, mut pids) = (Instant::now(), None);
+        let (mut last, mut beat, mut ran_late, mut pids) = (Instant::now(), None, false, None);
         while let Some(rank) = weak.upgrade() {
             let Some(remote) = &rank.remote else { return };
-            let ran_late = last.elapsed() > 4 * BEAT;
+            ran_late |= last.elapsed() > 4 * BEAT;
             last = Instant::now();
-            rank.beat(remote, ran_late, &mut pids);
-            if rank.scheduler.is_idle() {
-                rank.widen();
+            let pause = BEAT.min(rank.config.peer_timeout / 4);
+            let due = |beat: Instant| beat.elapsed() + limits::LONG_WAIT / 2 > pause;
+            if beat.is_none_or(due) {
+                beat = Some(last);
+                rank.beat(remote, std::mem::take(&mut ran_late), &mut pids);
+                if rank.scheduler.is_idle() {
+                    rank.widen();
+                }
+            }
+            if rank.state.waits().any() {
+                rank.monitor.arm();
             }
             let mut state = remote.session.state.lock();
             if !state.ended {
-                remote.session.changed.wait_for(&mut state, BEAT.min(rank.config.peer_timeout / 4));
+                remote.session.changed.wait_for(&mut state, pause.min(limits::LONG_WAIT));
             }
             if state.ended {
                 return;

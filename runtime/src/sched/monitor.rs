@@ -1,7 +1,8 @@
 //! The monitor: the one thread that wakes up by the clock, and only while something needs it.
 //!
-//! It ends calls that run or wait past their time-out, retries locks that other processes hold, and
-//! notices when calls wait for a faaslet that nobody can ever free.
+//! It ends calls that run or wait past their time-out, retries locks that other processes hold, notices
+//! when calls wait for a faaslet that nobody can ever free, and chases circles of waits through several
+//! ranks.
 //!
 //! ```text
 //!  asleep ──arm──▶ tick every limits::TICK ──nothing left to watch──▶ asleep
@@ -119,7 +120,8 @@ impl Monitor {
             if stop {
                 return;
             }
-            if stuck.tick(&rank) {
+            let chasing = rank.chase_circles();
+            if stuck.tick(&rank) || chasing {
                 self.state.lock().armed = true;
             }
         }

@@ -1,7 +1,7 @@
 //! Locks on keys: held by calls, waited for by suspended fibres, mirrored in shared memory.
 //!
 //! ```text
-//!  call ── acquire ──▶ KeyLock { holders, queue }  ── first holder ──▶ word in the arena (this process)
+//!  call ── ask ──────▶ KeyLock { holders, queue }  ── first holder ──▶ word in the arena (this process)
 //!            │ not now                                      ▲ last holder lets go
 //!            └── queue, suspend ◀── grant in order ─────────┘
 //! ```
@@ -17,11 +17,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Poll, Waker};
 
-use mobula_shm::{Alignment, Block, OwnerTable, RW_LOCK_BYTES, RwLockWord};
+use mobula_shm::{OwnerTable, RwLockWord};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use super::{Shared, text};
+use crate::call::Title;
 use crate::error::StateError;
 
 /// A call as the lock sees it: its slot in the call table, or a larger number for a call of another
@@ -49,36 +50,102 @@ impl Mode {
     }
 }
 
-/// Memory for lock words, cut from arena blocks.
-#[derive(Debug, Default)]
-pub(super) struct Slab {
-    block: Option<Block>,
-    used: usize,
-}
-
-impl Slab {
-    fn word(&mut self, shared: &Shared) -> Result<RwLockWord, StateError> {
-        let full = |block: &Block| self.used + RW_LOCK_BYTES > block.view().len();
-        if self.block.as_ref().is_none_or(full) {
-            self.block = Some(shared.arena()?.alloc(1 << 16, Alignment::Chunk)?);
-            self.used = 0;
-        }
-        let at = self.used;
-        self.used += RW_LOCK_BYTES;
-        let block = self.block.as_ref().expect("just made");
-        Ok(RwLockWord::new(block.view().sub(at, RW_LOCK_BYTES)?)?)
-    }
-}
-
 /// Who waits for which lock: what the search for deadlocks walks.
 #[derive(Debug, Default)]
 pub(crate) struct Waits {
-    waiting: Mutex<HashMap<Holder, Arc<KeyLock>>>,
+    waiting: Mutex<Waiting>,
     count: AtomicUsize,
     foreign: AtomicUsize,
 }
 
+#[derive(Debug, Default)]
+struct Waiting {
+    calls: HashMap<Holder, Wait>,
+    /// How many waits there were.
+    serial: u64,
+}
+
+/// One wait of a call.
+#[derive(Debug)]
+struct Wait {
+    lock: Arc<KeyLock>,
+    ticket: u64,
+    /// No other wait for a lock of this rank has it.
+    serial: u64,
+    mode: Mode,
+    title: Title,
+    /// Looks for long waits that it has seen, at which number of them it is next chased, and how many
+    /// looks are between that and the time after.
+    looks: u32,
+    due: u32,
+    gap: u32,
+}
+
+/// A wait that lasts, as the search through several ranks sees it.
+#[derive(Debug)]
+pub(crate) struct LongWait {
+    pub(crate) call: Holder,
+    pub(crate) serial: u64,
+    pub(crate) mode: Mode,
+    pub(crate) title: Title,
+    pub(crate) lock: Arc<KeyLock>,
+    /// The calls that all have to give the lock up before.
+    pub(crate) blockers: Vec<Holder>,
+}
+
+impl Wait {
+    fn seen(&self, call: Holder) -> LongWait {
+        LongWait {
+            call,
+            serial: self.serial,
+            mode: self.mode,
+            title: self.title,
+            lock: self.lock.clone(),
+            blockers: self.lock.blockers(call),
+        }
+    }
+}
+
 impl Waits {
+    /// One look at all waits: those that are to be chased now, `most` of them at most. A wait is chased at
+    /// the second look that sees it, then after twice as many looks each time, up to `rarest`.
+    pub(crate) fn look(&self, most: usize, rarest: u32) -> Vec<LongWait> {
+        let mut long = Vec::new();
+        for (&call, wait) in &mut self.waiting.lock().calls {
+            wait.looks += 1;
+            if wait.looks > wait.due && long.len() < most {
+                wait.due = wait.looks + wait.gap - 1;
+                wait.gap = (2 * wait.gap).min(rarest);
+                long.push(wait.seen(call));
+            }
+        }
+        long
+    }
+
+    /// What `call` waits for here, if it does.
+    pub(crate) fn of(&self, call: Holder) -> Option<LongWait> {
+        self.waiting.lock().calls.get(&call).map(|wait| wait.seen(call))
+    }
+
+    /// The wait of `call` is chased at the next look.
+    pub(crate) fn hurry(&self, call: Holder) {
+        if let Some(wait) = self.waiting.lock().calls.get_mut(&call) {
+            wait.due = wait.due.min(wait.looks.max(1));
+        }
+    }
+
+    /// Ends a wait with [`StateError::Deadlock`], if it still goes on. `circle` is said, too.
+    pub(crate) fn fail(&self, wait: &LongWait, circle: String) {
+        let ticket = {
+            let waiting = self.waiting.lock();
+            let now = waiting.calls.get(&wait.call).filter(|now| now.serial == wait.serial);
+            now.map(|now| now.ticket)
+        };
+        if let Some(ticket) = ticket {
+            wait.lock.fail_if(|waiter| waiter.ticket == ticket, circle);
+        }
+    }
+
     /// Whether any call waits for a lock.
     pub(crate) fn any(&self) -> bool {
         self.count.load(Ordering::SeqCst) > 0
@@ -87,6 +154,14 @@ impl Waits {
     /// Whether a call may wait for a lock that another process holds.
     pub(crate) fn any_foreign(&self) -> bool {
         self.any() && self.foreign.load(Ordering::Relaxed) > 0
+    }
+
+    fn begin(&self, call: Holder, lock: Arc<KeyLock>, ticket: u64, mode: Mode, title: Title) {
+        let mut waiting = self.waiting.lock();
+        waiting.serial += 1;
+        let serial = waiting.serial;
+        let wait = Wait { lock, ticket, serial, mode, title, looks: 0, due: 1, gap: 1 };
+        waiting.calls.insert(call, wait);
     }
 
     /// After `from` began to wait: fails a waiter if that closed a circle of waits.
@@ -112,8 +187,10 @@ impl Waits {
         let mut seen = HashSet::from([from]);
         let mut stack = vec![(from, None::<(Holder, Arc<KeyLock>)>)];
         while let Some((call, victim)) = stack.pop() {
-            let (next, victim) = match waiting.get(&call) {
-                Some(lock) => (lock.blockers(call), victim.or(Some((call, lock.clone())))),
+            let (next, victim) = match waiting.calls.get(&call) {
+                Some(Wait { lock, .. }) => {
+                    (lock.blockers(call), victim.or(Some((call, lock.clone()))))
+                }
                 None => (awaits(call), victim),
             };
             for holder in next {
@@ -133,7 +210,9 @@ impl Waits {
         if self.foreign.load(Ordering::Relaxed) == 0 {
             return;
         }
-        let locks: Vec<_> = self.waiting.lock().values().cloned().collect();
+        let waiting = self.waiting.lock();
+        let locks: Vec<_> = waiting.calls.values().map(|wait| wait.lock.clone()).collect();
+        drop(waiting);
         for lock in locks {
             lock.word.recover(owners);
             let wakers = lock.grant(&mut lock.inner.lock());
@@ -174,11 +253,12 @@ impl Waiter {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 enum WaitState {
     Queued,
     Granted,
-    Deadlocked,
+    /// With the circle, if it goes through several ranks.
+    Deadlocked(String),
 }
 
 impl KeyLock {
@@ -199,34 +279,40 @@ impl KeyLock {
         inner.writer.into_iter().chain(inner.readers.iter().copied()).collect()
     }
 
-    /// Acquires the lock for `call`, suspending while others hold it.
-    ///
-    /// `awaits` says which calls a call awaits; `watch` is called when another process holds the lock,
-    /// which nobody here can wake us for.
+    /// Takes the lock for `call`, or its place in the queue: then [`wait`](Self::wait) follows at once.
     ///
     /// # Errors
-    /// [`StateError::SelfDeadlock`] and [`StateError::Deadlock`] instead of a wait without end.
-    pub(crate) async fn acquire(
+    /// [`StateError::SelfDeadlock`].
+    pub(crate) fn ask(&self, call: Holder, mode: Mode) -> Result<Option<Queued>, StateError> {
+        let mut inner = self.inner.lock();
+        self.refuse_own(&inner, call, mode)?;
+        if !inner.queue.iter().any(Waiter::is_queued) && self.try_take(&mut inner, call, mode) {
+            return Ok(None);
+        }
+        let ticket = inner.next_ticket;
+        inner.next_ticket += 1;
+        let state = WaitState::Queued;
+        inner.queue.push_back(Waiter { call, ticket, mode, waker: None, state });
+        Ok(Some(Queued { call, ticket, mode }))
+    }
+
+    /// Suspends until the lock is granted.
+    ///
+    /// `title` is what the call runs, if it is one of this rank; `awaits` says which calls a call awaits;
+    /// `watch` is called when another process holds the lock, which nobody here can wake us for.
+    ///
+    /// # Errors
+    /// [`StateError::Deadlock`] instead of a wait without end.
+    pub(crate) async fn wait(
         self: &Arc<Self>,
-        call: Holder,
-        mode: Mode,
+        queued: Queued,
+        title: Title,
         awaits: &(dyn Fn(Holder) -> Vec<Holder> + Sync),
         watch: impl Fn(),
     ) -> Result<(), StateError> {
-        let ticket = {
-            let mut inner = self.inner.lock();
-            self.refuse_own(&inner, call, mode)?;
-            if !inner.queue.iter().any(Waiter::is_queued) && self.try_take(&mut inner, call, mode) {
-                return Ok(());
-            }
-            let ticket = inner.next_ticket;
-            inner.next_ticket += 1;
-            let state = WaitState::Queued;
-            inner.queue.push_back(Waiter { call, ticket, mode, waker: None, state });
-            ticket
-        };
+        let Queued { call, ticket, mode } = queued;
         let waits = &self.shared.waits;
-        waits.waiting.lock().insert(call, self.clone());
+        waits.begin(call, self.clone(), ticket, mode, title);
         waits.count.fetch_add(1, Ordering::SeqCst);
         let pending = Pending { lock: self, call, ticket };
         waits.break_cycle(call, awaits);
@@ -327,16 +413,33 @@ impl KeyLock {
 
     /// Ends the wait of `call` with [`StateError::Deadlock`].
     pub(crate) fn fail(&self, call: Holder) {
+        self.fail_if(|waiter| waiter.call == call, String::new());
+    }
+
+    fn fail_if(&self, which: impl Fn(&Waiter) -> bool, circle: String) {
         let waker = {
             let mut inner = self.inner.lock();
-            let queued = |w: &&mut Waiter| w.call == call && w.is_queued();
+            let queued = |w: &&mut Waiter| which(w) && w.is_queued();
             inner.queue.iter_mut().find(queued).and_then(|waiter| {
-                waiter.state = WaitState::Deadlocked;
+                waiter.state = WaitState::Deadlocked(circle);
                 waiter.waker.take()
             })
         };
         waker.into_iter().for_each(Waker::wake);
     }
+
+    /// The key, for people.
+    pub(crate) fn key(&self) -> String {
+        text(&self.key)
+    }
+}
+
+/// A place in the queue.
+#[derive(Debug)]
+pub(crate) struct Queued {
+    call: Holder,
+    ticket: u64,
+    mode: Mode,
 }
 
 /// A wait in progress; dropping it leaves the queue, or gives back a grant nobody took.
@@ -352,21 +455,16 @@ impl Pending<'_> {
         let Some(at) = inner.queue.iter().position(|w| w.ticket == self.ticket) else {
             return Poll::Ready(Ok(()));
         };
-        match inner.queue[at].state {
-            WaitState::Queued => {
-                inner.queue[at].waker = Some(waker.clone());
-                Poll::Pending
+        if inner.queue[at].is_queued() {
+            inner.queue[at].waker = Some(waker.clone());
+            return Poll::Pending;
+        }
+        match inner.queue.remove(at) {
+            Some(Waiter { state: WaitState::Deadlocked(circle), mode, .. }) => {
+                let (key, kind) = (text(&self.lock.key), mode.name().into());
+                Poll::Ready(Err(StateError::Deadlock { key, kind, circle }))
             }
-            WaitState::Granted => {
-                inner.queue.remove(at);
-                Poll::Ready(Ok(()))
-            }
-            WaitState::Deadlocked => {
-                let mode = inner.queue[at].mode;
-                inner.queue.remove(at);
-                let key = text(&self.lock.key);
-                Poll::Ready(Err(StateError::Deadlock { key, kind: mode.name().into() }))
-            }
+            _ => Poll::Ready(Ok(())),
         }
     }
 }
@@ -374,7 +472,7 @@ impl Pending<'_> {
 impl Drop for Pending<'_> {
     fn drop(&mut self) {
         let waits = &self.lock.shared.waits;
-        waits.waiting.lock().remove(&self.call);
+        waits.waiting.lock().calls.remove(&self.call);
         waits.count.fetch_sub(1, Ordering::SeqCst);
         let granted = {
             let mut inner = self.lock.inner.lock();

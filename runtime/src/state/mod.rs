@@ -21,7 +21,9 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use mobula_shm::{Arena, ArenaOptions, OwnerSlot, OwnerTable};
+use mobula_shm::{
+    Alignment, Arena, ArenaOptions, Block, OwnerSlot, OwnerTable, RW_LOCK_BYTES, RwLockWord,
+};
 use parking_lot::{Mutex, RwLock};
 
 use crate::error::StateError;
@@ -40,9 +42,10 @@ mod value;
 pub(crate) mod watch;
 
 pub(crate) use append::Appended;
+pub(crate) use lock::{Holder, LongWait};
 pub(crate) use lock::{KeyLock, Mode};
 pub(crate) use merge::Merge;
-pub(crate) use spread::{HeldLock, Spread};
+pub(crate) use spread::{HeldLock, Spread, call_of, rank_of};
 pub use value::Value;
 
 /// All state of one rank.
@@ -59,12 +62,33 @@ pub(crate) struct Shared {
     arena: OnceLock<Arena>,
     numa_node: Option<u32>,
     next_value: AtomicU64,
-    lock_words: Mutex<lock::Slab>,
+    lock_words: Mutex<Slab>,
     owners: OnceLock<(OwnerTable, OwnerSlot)>,
     pub(crate) waits: lock::Waits,
     pub(crate) stats: Arc<Stats>,
     /// The other ranks' part; empty where there are none.
     spread: OnceLock<Arc<Spread>>,
+}
+
+/// Memory for lock words, cut from arena blocks.
+#[derive(Debug, Default)]
+struct Slab {
+    block: Option<Block>,
+    used: usize,
+}
+
+impl Slab {
+    fn word(&mut self, shared: &Shared) -> Result<RwLockWord, StateError> {
+        let full = |block: &Block| self.used + RW_LOCK_BYTES > block.view().len();
+        if self.block.as_ref().is_none_or(full) {
+            self.block = Some(shared.arena()?.alloc(1 << 16, Alignment::Chunk)?);
+            self.used = 0;
+        }
+        let at = self.used;
+        self.used += RW_LOCK_BYTES;
+        let block = self.block.as_ref().expect("just made");
+        Ok(RwLockWord::new(block.view().sub(at, RW_LOCK_BYTES)?)?)
+    }
 }
 
 /// The keys of one user.

@@ -54,7 +54,7 @@ mod share;
 
 pub(crate) use answer::{answer, landing};
 pub(crate) use message::{Reply, Request};
-pub(crate) use owned::HeldLock;
+pub(crate) use owned::{HeldLock, call_of, rank_of};
 pub(crate) use push::Kind;
 pub(crate) use share::Share;
 

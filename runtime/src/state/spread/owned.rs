@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 
 use super::message::{InStore, Keys, Name, Reply, Request, Which};
 use super::{Spread, Turn, unexpected};
+use crate::call::Title;
 use crate::error::StateError;
 use crate::fabric::{Body, RankId};
 use crate::runtime::block_on;
@@ -295,9 +296,14 @@ impl Spread {
     async fn serve_lock(&self, name: &Name, mode: Mode, call: Holder) -> Result<(), StateError> {
         let lock = self.lock_here(name, mode)?;
         let rank = self.rank()?;
-        // What calls of other ranks await is not known here.
+        // What calls of other ranks await is not known here: `remote::circles` asks.
         let awaits = |holder: Holder| rank.awaited_by(holder);
-        let granted = lock.acquire(call, mode, &awaits, || rank.monitor.arm()).await;
+        let granted = match lock.ask(call, mode)? {
+            None => Ok(()),
+            Some(queued) => {
+                lock.wait(queued, Title::default(), &awaits, || rank.monitor.arm()).await
+            }
+        };
         fence(Ordering::SeqCst);
         granted
     }
@@ -338,8 +344,14 @@ impl Drop for Asking {
 }
 
 /// The holder that a rank's call is.
-fn call_of(from: RankId, call: u64) -> Holder {
+pub(crate) fn call_of(from: RankId, call: u64) -> Holder {
     (u64::from(from) + 1) << CALLS | call & ((1 << CALLS) - 1)
+}
+
+/// The rank of a holder and its number there, if it is not a slot of this rank.
+pub(crate) fn rank_of(holder: Holder) -> Option<(RankId, u64)> {
+    let rank = (holder >> CALLS).checked_sub(1)?;
+    Some((RankId::try_from(rank).ok()?, holder & ((1 << CALLS) - 1)))
 }
 
 fn encode(what: &impl serde::Serialize) -> Result<Body, StateError> {
