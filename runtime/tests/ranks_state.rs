@@ -3,6 +3,7 @@
 mod common;
 mod ranks;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use common::{threads, watchdog};
@@ -174,6 +175,36 @@ fn what_is_flagged_or_copied_in_is_pushed_also_when_it_is_what_was_there() {
                 assert_eq!(job.read_at(1, key, 4096, 100, 8), [1, 2, 9, 4, 7, 7, 7, 7], "{key}");
             }
         }
+    });
+}
+
+#[test]
+fn a_pull_puts_nothing_over_bytes_that_are_copied_in_meanwhile() {
+    with_job(&[0, 1], 0, |job| {
+        let done = AtomicBool::new(false);
+        job.write_at(0, "a", LARGE, 0, &vec![0; LARGE]);
+        job.push(0, "a");
+        job.pull(1, "a", LARGE);
+        std::thread::scope(|scope| {
+            // One window is open, which is the pulling call's own: what is clean is fetched into place.
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    job.act(1, Do::LoadPullLoad, "a", [LARGE as i32, 0, 8, 0], &[]);
+                }
+            });
+            for round in 1..=100u8 {
+                let (from, len) = (usize::from(round) * 100, LARGE - 20_000);
+                job.write_at(1, "a", LARGE, from, &vec![round; len]);
+                let seen = job.read_at(1, "a", LARGE, from, len);
+                let lost = seen.iter().filter(|&&byte| byte != round).count();
+                job.push(1, "a");
+                if lost > 0 {
+                    done.store(true, Ordering::Relaxed);
+                }
+                assert_eq!(lost, 0, "bytes that were there before round {round}");
+            }
+            done.store(true, Ordering::Relaxed);
+        });
     });
 }
 

@@ -199,6 +199,7 @@ async fn copy_in(
 ) -> Result<()> {
     let (start, bytes) = (usize::try_from(at)?, usize::try_from(n)?);
     let from = memory(caller.data())?.check(data, bytes)?;
+    let _writing = value.writing();
     let prepared = if value.is_present(at, n) {
         None
     } else {
@@ -207,10 +208,11 @@ async fn copy_in(
     let (offset, count) = (i64::try_from(at)?, i64::try_from(n)?);
     value.flag_bytes(offset, count)?;
     memory(caller.data())?.bytes().copy_to(from, value.bytes(), start, bytes)?;
+    value.mark_dirty(offset, count)?;
     if let Some(prepared) = prepared {
         prepared.done(value);
     }
-    Ok(value.mark_dirty(offset, count)?)
+    Ok(())
 }
 
 /// Whole value into a buffer; the size when the buffer has length 0; zeros for an unknown key.

@@ -218,6 +218,12 @@ impl UserState {
     /// The value of `key`, if this run has used or made it.
     #[must_use]
     pub fn get(&self, key: &[u8]) -> Option<Arc<Value>> {
+        self.get_any(key).filter(|value| value.is_settled())
+    }
+
+    /// As [`get`](Self::get), also while the value is brought home from the store: for what other ranks do
+    /// with it, and not for guests.
+    fn get_any(&self, key: &[u8]) -> Option<Arc<Value>> {
         self.values.read().get(key).filter(|value| !value.is_retired()).cloned()
     }
 

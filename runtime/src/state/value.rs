@@ -8,7 +8,7 @@ use mobula_shm::{
     Alignment, Bitmap, Block, ByteView, ChunkCount, HUGE_BYTES, WriteWatch, chunk_range,
 };
 
-use super::spread::Share;
+use super::spread::{Share, Writing};
 use super::watch::{WatchList, Watched, Window};
 use super::{Shared, text};
 use crate::error::StateError;
@@ -88,6 +88,11 @@ impl Value {
     pub(crate) fn is_present(&self, start: u64, bytes: u64) -> bool {
         let Some(share) = &self.share else { return true };
         bytes == 0 || share.is_present(&chunk_range(start, bytes))
+    }
+
+    /// Whether guests may use it: not before what the store has of it is at its homes.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.share.as_ref().is_none_or(|share| share.is_settled())
     }
 
     /// Whether some chunk is at home on another host.
@@ -217,6 +222,12 @@ impl Value {
 
     fn open(&self) -> &AtomicU32 {
         self.share.as_ref().map_or(&self.open, |share| share.open())
+    }
+
+    /// Notes, until what it returns is dropped, that bytes are copied in, so that no pull puts older ones over
+    /// them. Before looking what is present.
+    pub(crate) fn writing(&self) -> Option<Writing> {
+        self.share.as_ref().filter(|share| share.has_away()).map(Share::writing)
     }
 
     /// Whether a running call has a window on the value.

@@ -28,7 +28,7 @@ impl From<Malformed> for StateError {
 /// Where the body of a request is to lie: at home, if it is to overwrite what lies there.
 pub(crate) fn landing(rank: &Arc<Rank>, request: &Request, len: usize) -> Option<ByteView> {
     let Request::Put(which, at) = request else { return None };
-    let value = rank.state.user(&which.name.user).get(&which.name.key)?;
+    let value = rank.state.user(&which.name.user).get_any(&which.name.key)?;
     let bytes = (value.id() == which.id).then(|| value.bytes())?;
     bytes.sub(usize::try_from(*at).ok()?, len).ok()
 }
@@ -146,7 +146,7 @@ impl Spread {
 
     fn collect_here(&self, which: &Which) -> Result<(), StateError> {
         let user = self.rank()?.state.user(&which.name.user);
-        if let Some(value) = user.get(&which.name.key).filter(|value| value.id() == which.id) {
+        if let Some(value) = user.get_any(&which.name.key).filter(|value| value.id() == which.id) {
             value.collect_stores();
         }
         Ok(())

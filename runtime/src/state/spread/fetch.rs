@@ -160,7 +160,8 @@ impl Spread {
         if value.is_open() {
             let which = Which { name, id: value.id(), len };
             // Whoever opens it from here on waits for what is missing.
-            let still = share.open().load(Ordering::SeqCst) <= u32::from(own);
+            let still =
+                share.open().load(Ordering::SeqCst) <= u32::from(own) && !share.is_written();
             if still {
                 self.collect(&which, &value, share).await?;
             }
@@ -352,19 +353,22 @@ fn merge(
     Ok(())
 }
 
-/// Chunks that are about to be overwritten wholly and were never here: locked, with memory.
+/// Chunks that are about to be overwritten wholly, locked: nothing that was fetched lands there meanwhile.
 #[derive(Debug)]
 pub(crate) struct Prepared {
+    /// Those that were never here; they have memory now.
     busy: Vec<Busy>,
+    /// Those that were here before a pull.
+    held: Vec<Busy>,
 }
 
 impl Prepared {
     /// Nothing had to be done.
     pub(crate) fn none() -> Self {
-        Self { busy: Vec::new() }
+        Self { busy: Vec::new(), held: Vec::new() }
     }
 
-    /// The bytes are there.
+    /// The bytes are there, and marked dirty where they are not the first.
     pub(crate) fn done(self, value: &Value) {
         let Some(share) = value.share() else { return };
         for busy in self.busy {
@@ -412,17 +416,20 @@ impl UserState {
                 self.gather(value, bytes.start as u64, bytes.len() as u64).await?;
             }
         }
-        let mut busy = Vec::new();
+        let mut prepared = Prepared::none();
         for chunk in share.away_parts(&whole).into_iter().flat_map(|(part, _)| part) {
-            if share.filled.test(ChunkIndex(chunk)) {
+            let index = ChunkIndex(chunk);
+            if share.present.test(index) {
                 continue;
             }
             let lock = spread.lock(share, chunk).await;
-            if !share.filled.test(ChunkIndex(chunk)) {
+            if share.filled.test(index) {
+                prepared.held.push(lock);
+            } else {
                 spread.give_memory(value, share, &(chunk..chunk + 1))?;
-                busy.push(lock);
+                prepared.busy.push(lock);
             }
         }
-        Ok(Prepared { busy })
+        Ok(prepared)
     }
 }

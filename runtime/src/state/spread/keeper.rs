@@ -52,8 +52,11 @@ impl Keeper {
         Some(copy.place)
     }
 
+    /// Length of the copy, if the owner has told of it.
     fn len(&self, name: &Name) -> Option<u64> {
-        Some(self.kept.lock().get(name)?.copy.as_ref()?.place.len)
+        let kept = self.kept.lock();
+        let copy = kept.get(name)?.copy.as_ref()?;
+        copy.value.is_settled().then_some(copy.place.len)
     }
 
     /// Frees retired copies that nobody holds any more.
@@ -127,7 +130,7 @@ impl Spread {
     /// This very value; for what other ranks ask.
     pub(super) async fn this(self: &Arc<Self>, which: &Which) -> Result<Arc<Value>, StateError> {
         let user = self.rank()?.state.user(&which.name.user);
-        let cached = || user.get(&which.name.key).filter(|found| found.id() == which.id);
+        let cached = || user.get_any(&which.name.key).filter(|found| found.id() == which.id);
         if let Some(found) = cached() {
             return Ok(found);
         }
@@ -189,6 +192,7 @@ impl Spread {
                     };
                     let which = Which { name: name.clone(), id, len };
                     if let Some(place) = self.keep(&which).await? {
+                        self.keeper.with(&which, Share::settle);
                         return Ok(Some(place));
                     }
                 }

@@ -56,7 +56,7 @@ pub(crate) use answer::{answer, landing};
 pub(crate) use message::{Reply, Request};
 pub(crate) use owned::{HeldLock, call_of, rank_of};
 pub(crate) use push::Kind;
-pub(crate) use share::Share;
+pub(crate) use share::{Share, Writing};
 
 use message::Name;
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  keeper's arena   ┌ meta ──────────────────────┐ ┌ copy ───────────┐ ┌ base ────────────────────────┐
-//!                   │ flags, open, watchers      │ │ what guests map │ │ what home had when it was    │
+//!                   │ flags, open, watchers, ... │ │ what guests map │ │ what home had when it was    │
 //!                   │ present filled busy whole  │ │                 │ │ pulled or pushed; behind it  │
 //!                   │ flagged dirty: bit a chunk │ │                 │ │ a bit for each byte: flagged │
 //!                   └────────────────────────────┘ └─────────────────┘ └──────────────────────────────┘
@@ -38,12 +38,24 @@ const FLAGS_AT: usize = 0;
 const OPEN_AT: usize = 4;
 const WATCHERS_AT: usize = 8;
 const HOLDERS_AT: usize = 16;
+const WRITERS_AT: usize = 24;
+const SETTLED_AT: usize = 28;
 const BITS_AT: usize = 64;
 
 /// The value is another one's by now: a resize or a removal is done.
 const RETIRED: u32 = 1;
 /// A resize or a removal looks whether it may be done.
 const CLOSING: u32 = 2;
+
+/// Bytes are being copied into a value.
+#[derive(Debug)]
+pub(crate) struct Writing(Arc<Share>);
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        self.0.writers().fetch_sub(1, Ordering::SeqCst);
+    }
+}
 
 /// Bits for which a chunk has one in the meta block.
 const BITMAPS: usize = 6;
@@ -169,6 +181,35 @@ impl Share {
 
     pub(crate) fn open(&self) -> &AtomicU32 {
         self.word(OPEN_AT).expect("`new` looked")
+    }
+
+    /// Notes that the owner has told this host of the value: what is in the store is at its homes.
+    pub(crate) fn settle(&self) {
+        self.settled().store(1, Ordering::Release);
+    }
+
+    pub(crate) fn is_settled(&self) -> bool {
+        self.settled().load(Ordering::Acquire) != 0
+    }
+
+    fn settled(&self) -> &AtomicU32 {
+        self.word(SETTLED_AT).expect("the meta block has it beside the others")
+    }
+
+    fn writers(&self) -> &AtomicU32 {
+        self.word(WRITERS_AT).expect("the meta block has it beside the others")
+    }
+
+    /// Whether somebody copies bytes in.
+    pub(crate) fn is_written(&self) -> bool {
+        self.writers().load(Ordering::SeqCst) > 0
+    }
+
+    /// Notes, until what it returns is dropped, that bytes are copied in. Whoever looks afterwards whether
+    /// chunks are present either is seen by a pull that wants to put bytes there, or sees that pull.
+    pub(crate) fn writing(self: &Arc<Self>) -> Writing {
+        self.writers().fetch_add(1, Ordering::SeqCst);
+        Writing(self.clone())
     }
 
     fn watchers(&self) -> &AtomicU64 {
