@@ -1,7 +1,7 @@
 # The two commands for a fresh machine: `make demo` and `make test`. Both install what they need.
 
 .PHONY: demo test bench bench-peers build lint unit loom cluster python help
-SCRIPTS := .ci/setup .ci/run bench/demo guest-lib/python/fetch bench/data/fetch-flights bench/data/prepare-flights \
+SCRIPTS := .ci/setup .ci/run bench/demo guest-lib/python/fetch bench/data/fetch-flights bench/data/prepare-flights bench/data/fetch-wordnet bench/data/prepare-wordnet \
 	slurm/dev-cluster slurm/test slurm/common.sh $(wildcard slurm/*.sbatch)
 
 help:

@@ -158,6 +158,12 @@ impl Entry {
         self.metric == "iteration"
     }
 
+    /// The grid whose smallest task that pays this is.
+    #[must_use]
+    pub fn grid(&self) -> Option<&str> {
+        self.what.strip_suffix("-smallest-task").filter(|_| self.bench == "metg")
+    }
+
     /// Whether more is better.
     #[must_use]
     pub fn is_rate(&self) -> bool {

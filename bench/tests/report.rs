@@ -151,8 +151,9 @@ fn parts(add: Add) {
             let us = 0.6 / f64::from(threads);
             add(plain("scaling", &format!("noop-{threads}-threads"), "us", peer), us, us / 9.0);
         }
-        let mut join = plain("fork-join", "iteration-empty", "us", "openmp");
+        let mut join = plain("fork-join", "iteration", "us", "openmp");
         join["threads"] = threads.into();
+        join["size"] = "medium".into();
         add(join, 5.0 / f64::from(threads), 1.2);
     }
     for (workers, kib) in [(1, 300_000.0), (8, 310_000.0)] {
@@ -178,7 +179,12 @@ fn ranks(add: Add) {
             for ranks in [1, 2, 4] {
                 let us = f64::from(ranks) * trip / 3000.0;
                 add(
-                    plain("metg", &format!("{pattern}-{ranks}-ranks{hosts}"), "us", "mpi"),
+                    plain(
+                        "metg",
+                        &format!("{pattern}-smallest-task-{ranks}-ranks{hosts}"),
+                        "us",
+                        "mpi",
+                    ),
                     us,
                     us / 3.0,
                 );

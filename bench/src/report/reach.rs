@@ -95,8 +95,7 @@ fn openmp(records: &Records, bound: &str, names: &[&str]) -> Vec<(String, f64)> 
 
 fn metg(records: &Records) -> Vec<(String, f64)> {
     let all = records.entries.iter().filter(|entry| {
-        entry.bench == "metg"
-            && ["trivial", "stencil"].contains(&entry.what.as_str())
+        entry.grid().is_some_and(|grid| ["trivial", "stencil"].contains(&grid))
             && entry.hosts.unwrap_or(1) == 1
             && entry.ranks.unwrap_or(1) <= records.cpus()
     });
@@ -169,10 +168,13 @@ fn own(records: &Records) -> Vec<Goal> {
             entry.bench.starts_with(bench) && entry.metric.contains(metric) && entry.peer.is_some()
         })
     };
-    let mut join = ratios(of("fork-join", "empty"), &[]);
-    if join.is_empty() {
-        join = ratios(of("fork-join", ""), &[]);
-    }
+    // Its medium size is the empty body.
+    let join = medium(records).into_iter().filter(|entry| {
+        entry.bench == "fork-join"
+            && is(entry.peer.as_ref(), "openmp")
+            && (entry.ranks.unwrap_or(1), entry.hosts.unwrap_or(1)) == (1, 1)
+    });
+    let join = ratios(join, &[]);
     vec![
         Goal {
             unit: "µs",

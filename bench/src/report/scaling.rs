@@ -215,8 +215,10 @@ pub(crate) fn section(records: &Records) -> Section {
 /// The section on METG.
 pub(crate) fn metg(records: &Records) -> Section {
     let mut patterns: BTreeMap<&str, Vec<&Entry>> = BTreeMap::new();
-    for entry in records.entries.iter().filter(|entry| entry.bench == "metg") {
-        patterns.entry(&entry.what).or_default().push(entry);
+    for entry in &records.entries {
+        if let Some(grid) = entry.grid() {
+            patterns.entry(grid).or_default().push(entry);
+        }
     }
     let draw = |(pattern, entries): (&str, Vec<&Entry>)| {
         let series: Vec<_> = lines(&entries)
