@@ -12,21 +12,6 @@
 
 enum { BATCHES = 100 };
 
-/* Steps of the work loop in a microsecond: the best of several tries, since others only slow it. */
-static inline double steps_in_us(void)
-{
-    double best = 0;
-    for (int i = 0; i < 20; i++) {
-        double start = now();
-        if (spin(200000) == 0) {
-            return 0;
-        }
-        double rate = 200000 / ((now() - start) * 1e6);
-        best = rate > best ? rate : best;
-    }
-    return best;
-}
-
 /* First iteration of a batch; a tenth as many before them warm up, as batch -1. */
 static inline long batch_start(long batch, long repetitions)
 {

@@ -62,21 +62,6 @@ static inline uint64_t needed(int pattern, const uint64_t* row, long points, lon
     return sum;
 }
 
-/* Steps of the work loop in a microsecond: the best of several tries, since others only slow it. */
-static inline double steps_in_us(void)
-{
-    double best = 0;
-    for (int i = 0; i < 20; i++) {
-        double start = now();
-        if (spin(200000) == 0) {
-            return 0;
-        }
-        double rate = 200000 / ((now() - start) * 1e6);
-        best = rate > best ? rate : best;
-    }
-    return best;
-}
-
 /* Each length is measured so often, in turns, and the middle one counts. */
 enum { TRIES = 3 };
 

@@ -3,7 +3,7 @@
 #include <omp.h>
 
 #include "../guests/apsp.h"
-#include "memory.h"
+#include "huge.h"
 
 static int32_t* cells;
 static long blocks;
@@ -57,7 +57,7 @@ int main(int argc, char** argv)
     long n = argument(argc, argv, 1, 512);
     long repetitions = argument(argc, argv, 2, 5);
     blocks = (n + BLOCK - 1) / BLOCK;
-    cells = huge(sizeof(int32_t) * CELLS * (size_t)(blocks * blocks));
+    cells = huge_alloc(sizeof(int32_t) * CELLS * (size_t)(blocks * blocks));
     for (long r = -WARM_UP; r < repetitions; r++) {
         int graph = r == -WARM_UP ? RING : RANDOM;
         double took = iteration(graph, n);

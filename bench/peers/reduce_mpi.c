@@ -4,7 +4,7 @@
 #include <mpi.h>
 
 #include "../guests/reduce.h"
-#include "memory.h"
+#include "huge.h"
 
 int main(int argc, char** argv)
 {
@@ -18,9 +18,9 @@ int main(int argc, char** argv)
     if (length < 2) {
         MPI_Abort(MPI_COMM_WORLD, 2);
     }
-    double* x = huge(sizeof(double) * (size_t)length);
-    double* sum = huge(sizeof(double) * (size_t)length);
-    double* total = huge(sizeof(double) * (size_t)length);
+    double* x = huge_alloc(sizeof(double) * (size_t)length);
+    double* sum = huge_alloc(sizeof(double) * (size_t)length);
+    double* total = huge_alloc(sizeof(double) * (size_t)length);
     for (long i = 0; i < length; i++) {
         sum[i] = total[i] = 0;
     }

@@ -4,7 +4,7 @@
 #include <omp.h>
 
 #include "../guests/reduce.h"
-#include "memory.h"
+#include "huge.h"
 
 /* Elements that stay in the cache while the vectors are added. */
 enum { PIECE = 1024 };
@@ -36,8 +36,8 @@ int main(int argc, char** argv)
     if (length < 2) {
         return 2;
     }
-    double* vectors = huge(sizeof(double) * (size_t)(length * threads));
-    double* total = huge(sizeof(double) * (size_t)length);
+    double* vectors = huge_alloc(sizeof(double) * (size_t)(length * threads));
+    double* total = huge_alloc(sizeof(double) * (size_t)length);
     double start = 0;
 #pragma omp parallel
     {

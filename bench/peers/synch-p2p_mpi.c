@@ -5,7 +5,7 @@
 #include <mpi.h>
 
 #include "../guests/synch-p2p.h"
-#include "memory.h"
+#include "huge.h"
 
 /* Rows that are handed over at once. */
 enum { GROUP = 16 };
@@ -56,7 +56,7 @@ int main(int argc, char** argv)
         MPI_Abort(MPI_COMM_WORLD, 2);
     }
     long lo = strip_start(n, rank, ranks), columns = strip_start(n, rank + 1, ranks) - lo;
-    double* a = huge(sizeof(double) * (size_t)n * (size_t)columns);
+    double* a = huge_alloc(sizeof(double) * (size_t)n * (size_t)columns);
     double corner = 0;
     for (long k = 0; k < n * columns; k++) {
         a[k] = k < columns ? (double)(lo + k) : 0;

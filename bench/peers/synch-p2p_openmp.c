@@ -6,7 +6,7 @@
 #include <stdatomic.h>
 
 #include "../guests/synch-p2p.h"
-#include "memory.h"
+#include "huge.h"
 
 /* Rows that are handed over at once. */
 enum { GROUP = 16, MOST_THREADS = 1024 };
@@ -39,7 +39,7 @@ int main(int argc, char** argv)
     if (n < 2) {
         return 2;
     }
-    double* a = huge(sizeof(double) * (size_t)n * (size_t)n);
+    double* a = huge_alloc(sizeof(double) * (size_t)n * (size_t)n);
     int wrong = 0;
     double start = 0;
 #pragma omp parallel

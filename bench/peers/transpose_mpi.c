@@ -5,7 +5,7 @@
 #include <mpi.h>
 
 #include "../guests/transpose.h"
-#include "memory.h"
+#include "huge.h"
 
 static int rank, ranks;
 static long n, lo, hi;
@@ -67,7 +67,7 @@ int main(int argc, char** argv)
     lo = band_start(n, rank, ranks);
     hi = band_start(n, rank + 1, ranks);
     size_t bytes = sizeof(double) * (size_t)(hi - lo) * (size_t)n;
-    double *a = huge(bytes), *b = huge(bytes), *out = huge(bytes), *in = huge(bytes);
+    double *a = huge_alloc(bytes), *b = huge_alloc(bytes), *out = huge_alloc(bytes), *in = huge_alloc(bytes);
     MPI_Request* pending = malloc(sizeof(MPI_Request) * 2 * (size_t)ranks);
     for (long k = 0; k < (hi - lo) * n; k++) {
         a[k] = (double)(lo * n + k);

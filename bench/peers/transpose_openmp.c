@@ -4,7 +4,7 @@
 #include <omp.h>
 
 #include "../guests/transpose.h"
-#include "memory.h"
+#include "huge.h"
 
 int main(int argc, char** argv)
 {
@@ -13,8 +13,8 @@ int main(int argc, char** argv)
     if (!transposable(n, 1)) {
         return 2;
     }
-    double* a = huge(sizeof(double) * (size_t)n * (size_t)n);
-    double* b = huge(sizeof(double) * (size_t)n * (size_t)n);
+    double* a = huge_alloc(sizeof(double) * (size_t)n * (size_t)n);
+    double* b = huge_alloc(sizeof(double) * (size_t)n * (size_t)n);
     double sum = 0, error = 0, start = 0;
 #pragma omp parallel reduction(+ : sum, error)
     {
