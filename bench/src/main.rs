@@ -10,7 +10,7 @@ use std::rc::Rc;
 use anyhow::{Result, bail, ensure};
 use clap::{Args, Parser, Subcommand};
 use mobula_bench::compare::{Verdict, compare};
-use mobula_bench::kernels::{App, Definition, Plan, measure, measure_app};
+use mobula_bench::kernels::{App, Definition, Placement, Plan, measure, measure_app};
 use mobula_bench::launch::{Launch, Launcher};
 use mobula_bench::measure::Row;
 use mobula_bench::programs::Place;
@@ -297,10 +297,8 @@ fn run_app(run: &RunApp) -> Result<()> {
             let workers = |row: &Row| row.case.as_ref().map_or(1, |c| c.threads * c.ranks) as f64;
             let faster = first.median / row.median;
             let efficiency = faster * workers(first) / workers(row);
-            println!(
-                "{} threads x {} ranks on {} hosts: {faster:.2} times as fast, efficiency {efficiency:.2}",
-                case.threads, case.ranks, case.hosts
-            );
+            let at = Placement { threads: case.threads, ranks: case.ranks, hosts: case.hosts };
+            println!("{at}: {faster:.2} times as fast, efficiency {efficiency:.2}");
         }
     }
     rows.record(&place)
