@@ -14,10 +14,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 
-use crate::programs::{Place, output};
-
-/// Seconds after which a program of several ranks is taken to hang.
-const LIMIT: &str = "300";
+use crate::programs::{Place, limited, output};
 
 /// Exit code of `slurm/dev-cluster` where a machine can have none.
 const CANNOT: i32 = 77;
@@ -71,7 +68,9 @@ impl Launch {
         Ok(launch)
     }
 
-    fn program(&self) -> &'static str {
+    /// What starts ranks: `mpirun` or `srun`.
+    #[must_use]
+    pub fn program(&self) -> &'static str {
         match self.launcher {
             Launcher::Mpirun => "mpirun",
             Launcher::Srun => "srun",
@@ -98,17 +97,10 @@ impl Launch {
         format!("{metric}{hosts}{srun}")
     }
 
-    /// What starts ranks: `mpirun` or `srun`.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        self.program()
-    }
-
     /// Starts `ranks` times what is added to the command, each with `threads` of the machine's `cpus`.
     #[must_use]
     pub fn ranks(&self, ranks: usize, threads: usize, cpus: usize) -> Command {
-        let mut command = Command::new("timeout");
-        command.args(["-k", "5", LIMIT]);
+        let mut command = limited();
         if let Some((script, dir)) = &self.cluster {
             command.arg(script).arg("--dir").arg(dir);
         }

@@ -172,6 +172,14 @@ pub fn on_one_cpu<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
     done
 }
 
+/// `timeout …`, for a program that is added: what runs for ten minutes is taken to hang.
+#[must_use]
+pub fn limited() -> Command {
+    let mut command = Command::new("timeout");
+    command.args(["-k", "5", "600"]);
+    command
+}
+
 /// Runs a command to its end and returns what it printed.
 ///
 /// # Errors

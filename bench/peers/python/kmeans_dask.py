@@ -1,26 +1,14 @@
 """kmeans-python's peer: kmeans_dask.py N REPETITIONS WORKERS. Dask, a process with one thread for each
 worker, the parts of the points scattered to them once."""
 
-import logging
-import sys
-
 import clusters
-import dask
-from distributed import Client, LocalCluster
+import local_dask
 
 if __name__ == "__main__":
     n, repetitions, workers = clusters.arguments()
     rows = clusters.rows()
     n = n or len(rows)
-    dask.config.set({"distributed.worker.profile.enabled": False})
-    with (
-        LocalCluster(
-            n_workers=workers, threads_per_worker=1, dashboard_address=None, silence_logs=logging.ERROR
-        ) as cluster,
-        Client(cluster) as client,
-    ):
-        client.run(sys.path.insert, 0, sys.path[0])
-        homes = list(client.scheduler_info()["workers"])
+    with local_dask.cluster(workers) as (client, homes):
         parts = []
         for i in range(workers):
             points = clusters.points_of(rows, *clusters.part(n, i, workers))

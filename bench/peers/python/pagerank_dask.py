@@ -1,13 +1,9 @@
 """pagerank-python's peer: pagerank_dask.py N REPETITIONS WORKERS. Dask, a process with one thread for each
 worker that keeps its rows; parts of the vector go from worker to worker, the client only names them."""
 
-import logging
-import sys
-
-import dask
 import links
+import local_dask
 import numpy as np
-from distributed import Client, LocalCluster
 
 
 def make(n, index, parts):
@@ -38,15 +34,7 @@ def sums(made, part):
 
 if __name__ == "__main__":
     n, repetitions, workers = links.arguments()
-    dask.config.set({"distributed.worker.profile.enabled": False})
-    with (
-        LocalCluster(
-            n_workers=workers, threads_per_worker=1, dashboard_address=None, silence_logs=logging.ERROR
-        ) as cluster,
-        Client(cluster) as client,
-    ):
-        client.run(sys.path.insert, 0, sys.path[0])
-        homes = list(client.scheduler_info()["workers"])
+    with local_dask.cluster(workers) as (client, homes):
 
         def on_all(function, *lists):
             """A task for each worker, with an element of each list; where its rows are."""

@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 
 use super::definition::{Definition, Engine, Size};
 use crate::launch::Launch;
-use crate::programs::{Place, output};
+use crate::programs::{Place, limited, output};
 use crate::python;
 
 /// Where a program runs.
@@ -139,7 +139,7 @@ impl Program {
                 command
             }
             Kind::Threads(program) => {
-                let mut command = limited(program);
+                let mut command = started(program);
                 command.env("OMP_NUM_THREADS", &workers).env("RAYON_NUM_THREADS", &workers);
                 // As ours are pinned; a single thread may run anywhere on both sides.
                 if at.workers() > 1 && at.workers() <= inputs.cpus {
@@ -153,7 +153,7 @@ impl Program {
                 command
             }
             Kind::Python { python, script } => {
-                let mut command = limited(python);
+                let mut command = started(python);
                 command.arg(script);
                 command
             }
@@ -169,9 +169,6 @@ impl Program {
     }
 }
 
-/// Seconds after which a program is taken to hang.
-const LIMIT: &str = "600";
-
 /// `mobula run GUEST`, by the launcher where there are ranks.
 pub(super) fn mobula_at(
     launch: &Launch,
@@ -183,14 +180,14 @@ pub(super) fn mobula_at(
     if at.ranks > 1 {
         return launch.mobula(mobula, at.ranks, at.threads, cpus, guest);
     }
-    let mut command = limited(mobula);
+    let mut command = started(mobula);
     command.args(["run", "--threads", &at.threads.to_string()]).arg(guest);
     command
 }
 
-fn limited(program: &Path) -> Command {
-    let mut command = Command::new("timeout");
-    command.args(["-k", "5", LIMIT]).arg(program);
+fn started(program: &Path) -> Command {
+    let mut command = limited();
+    command.arg(program);
     command
 }
 

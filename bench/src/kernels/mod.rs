@@ -165,7 +165,7 @@ fn run(
             threads: at.threads,
             ranks: at.ranks,
             hosts: at.hosts,
-            launcher: if at.ranks == 1 { "none" } else { launch.name() },
+            launcher: if at.ranks == 1 { "none" } else { launch.program() },
         };
         all.extend(rows_of(definition, &programs, p, &mut measured, &case));
     }
@@ -315,7 +315,7 @@ pub fn measure_app(app: &App, plan: &Plan, place: &Place, launch: &Rc<Launch>) -
             threads: at.threads,
             ranks: at.ranks,
             hosts: at.hosts,
-            launcher: if at.ranks == 1 { "none" } else { launch.name() },
+            launcher: if at.ranks == 1 { "none" } else { launch.program() },
         };
         all.extend(rows(&name, &samples, None).into_iter().map(|row| Row {
             memory,
