@@ -11,22 +11,34 @@ use job::{Job, ranks_of, wait_for};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+/// A fan-out over three ranks that says when it is chained.
 const BUSY: &str = r#"#include <faasm/faasm.h>
+#include <stdio.h>
 FAASM_FUNC(work, 1) {
     volatile unsigned x = 0;
-    for (unsigned i = 0; i < 3000000; i++) x += i;
+    for (unsigned i = 0; i < ROUNDS; i++) x += i;
     return 0;
 }
 FAASM_MAIN_FUNC() {
     unsigned ids[3000];
     for (int i = 0; i < 3000; i++) ids[i] = faasmChainThis(1);
+    puts("chained");
+    fflush(stdout);
     for (int i = 0; i < 3000; i++) faasmAwaitCall(ids[i]);
     return 0;
 }"#;
 
+/// Calls of a millisecond or so: the job ends within a minute.
+const SHORT: &str = "3000000";
+/// Calls of seconds: whoever looks finds every rank in the middle of one.
+const LONG: &str = "4000000000";
+
 /// Three ranks in the middle of a fan-out.
-fn start(options: &[&str]) -> Option<Job> {
-    let job = Job::start(BUSY, options)?;
+fn start(rounds: &str, options: &[&str]) -> Option<Job> {
+    let job = Job::start(&BUSY.replace("ROUNDS", rounds), options)?;
+    let chained = || job.printed().contains("chained");
+    wait_for("the fan-out", Duration::from_secs(20), chained);
+    // Time for the idle ranks to take their share.
     std::thread::sleep(Duration::from_secs(1));
     Some(job)
 }
@@ -49,7 +61,7 @@ fn leftovers(pids: &[Pid]) -> Vec<String> {
 #[test]
 fn a_killed_rank_takes_the_job_along_with_a_reason() {
     for victim in [0, 1] {
-        let Some(job) = start(&[]) else { return };
+        let Some(job) = start(LONG, &[]) else { return };
         let pids = job.ranks.clone();
         kill(pids[victim], Signal::SIGKILL).unwrap();
         let (code, said) = job.end(Duration::from_secs(5));
@@ -67,7 +79,7 @@ fn a_killed_rank_takes_the_job_along_with_a_reason() {
 
 #[test]
 fn no_rank_outlives_a_killed_mpirun() {
-    let Some(mut job) = start(&[]) else { return };
+    let Some(mut job) = start(LONG, &[]) else { return };
     let (pids, dir) = (job.ranks.clone(), job.dir().to_owned());
     job.mpirun.kill().unwrap();
     job.mpirun.wait().unwrap();
@@ -77,7 +89,7 @@ fn no_rank_outlives_a_killed_mpirun() {
 
 #[test]
 fn a_rank_that_is_stopped_for_a_while_is_not_dead() {
-    let Some(job) = start(&["--peer-timeout", "20"]) else { return };
+    let Some(job) = start(SHORT, &["--peer-timeout", "20"]) else { return };
     for rank in [1, 0] {
         kill(job.ranks[rank], Signal::SIGSTOP).unwrap();
         std::thread::sleep(Duration::from_secs(3));
@@ -89,7 +101,7 @@ fn a_rank_that_is_stopped_for_a_while_is_not_dead() {
 
 #[test]
 fn a_rank_that_is_silent_for_too_long_ends_the_job() {
-    let Some(job) = start(&["--peer-timeout", "2"]) else { return };
+    let Some(job) = start(LONG, &["--peer-timeout", "2"]) else { return };
     let stopped = job.ranks[2];
     kill(stopped, Signal::SIGSTOP).unwrap();
     let (code, said) = job.end(Duration::from_secs(20));

@@ -83,6 +83,11 @@ impl Job {
         self.dir.path()
     }
 
+    /// What its guests have printed so far.
+    pub fn printed(&self) -> String {
+        std::fs::read_to_string(self.dir().join("out")).unwrap()
+    }
+
     /// Waits for the end of all: how mpirun ended, and what was said.
     pub fn end(mut self, limit: Duration) -> (Option<i32>, String) {
         let mut status = None;
