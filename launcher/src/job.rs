@@ -110,7 +110,7 @@ fn said(var: Var) -> Result<Option<Said>> {
 fn connect(said: &Said) -> Result<Job> {
     use std::hash::{DefaultHasher, Hash, Hasher};
 
-    use mobula_runtime::fabric::Mpi;
+    use mobula_runtime::fabric::{Mpi, Near};
 
     use crate::placement::Among;
 
@@ -144,6 +144,7 @@ fn connect(said: &Said) -> Result<Job> {
     let alike: Vec<u32> = near.iter().copied().filter(same).collect();
     let all = Among { index: job.rank as usize, count: job.size() as usize };
     let ranks = Ranks { job: all, host: place(&near), mask: place(&alike) };
+    let fabric = Near::join(fabric.clone(), |number| fabric.gather(number))?;
     Ok(Job { ranks, fabric: Some(fabric) })
 }
 

@@ -40,10 +40,12 @@ pub const COPY_BYTES: usize = 32 << 20;
 pub const RELEARN_RESETS: u32 = 256;
 /// How long a worker that runs out of work looks for more before it sleeps.
 pub const SEARCH: Duration = Duration::from_micros(30);
+/// Looks for frames of which one is also at what takes longer: frames of other hosts, and long ones.
+pub const LOOKS_A_POLL: u32 = 16;
 /// Looks for frames after which a worker looks at the clock.
-pub const LOOKS_A_CLOCK: u32 = 8;
-/// Looks for frames after which a worker lets others have its core.
-pub const LOOKS_A_YIELD: u32 = 32;
+pub const LOOKS_A_CLOCK: u32 = 16;
+/// How long a worker looks for frames before it lets others have its core for a moment.
+pub const YIELD: Duration = Duration::from_micros(6);
 /// Pieces of work that are looked at in vain when another rank asks for some.
 pub const LOOKS_BEYOND: usize = 16;
 /// Looks in a row at a queue with one piece of work after which another worker takes it.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use mobula_runtime::fabric::{Body, Fabric, Local, RankId, Receiver, Trouble};
+use mobula_runtime::fabric::{Body, Fabric, Local, Near, RankId, Receiver, Trouble};
 use mobula_shm::ByteView;
 
 fn run(delay: Duration) {
@@ -34,6 +34,80 @@ fn the_suite_passes() {
 #[test]
 fn the_suite_passes_with_delays() {
     run(Duration::from_millis(2));
+}
+
+/// Ranks with shortcuts, where there are some; ranks of one process give each other numbers.
+fn near(hosts: &[u32], run: impl Fn(Arc<dyn Fabric>) + Sync) {
+    let ranks = Local::ranks(hosts);
+    let together = std::sync::Barrier::new(ranks.len());
+    let numbers = Mutex::new(vec![0; ranks.len()]);
+    std::thread::scope(|scope| {
+        for rank in ranks {
+            let (together, numbers, run) = (&together, &numbers, &run);
+            scope.spawn(move || {
+                let me = rank.job().rank as usize;
+                let gather = |number| {
+                    numbers.lock().unwrap()[me] = number;
+                    together.wait();
+                    let all = numbers.lock().unwrap().clone();
+                    together.wait();
+                    Ok::<_, ()>(all)
+                };
+                let rank = Near::join(rank, gather).unwrap();
+                run(rank.clone());
+                together.wait();
+                rank.close();
+            });
+        }
+    });
+}
+
+#[test]
+fn the_suite_passes_with_shortcuts() {
+    near(&[0, 0, 1, 1, 0], |rank| fabric::suite(&rank));
+}
+
+#[test]
+fn a_full_ring_holds_nobody_up() {
+    const COUNT: usize = 20_000;
+    near(&[0, 0], |rank| {
+        let (me, order) = (rank.job().rank, Arc::new(Order::default()));
+        rank.attach(order.clone());
+        if me == 0 {
+            // Nobody looks meanwhile: far more than a ring has room for.
+            (0..COUNT).for_each(|i| rank.send(1, &[i as u8; 100], Body::None));
+            rank.send(1, &[0; 100], Body::of(vec![7]));
+        }
+        let expected = if me == 0 { 0 } else { COUNT + 1 };
+        let start = Instant::now();
+        while order.1.load(Ordering::SeqCst) < expected {
+            assert!(start.elapsed() < Duration::from_secs(60), "all frames come");
+            rank.poll();
+        }
+    });
+}
+
+#[test]
+fn a_glance_finds_what_a_neighbour_sent() {
+    near(&[0, 0], |rank| {
+        let (me, order) = (rank.job().rank, Arc::new(Order::default()));
+        rank.attach(order.clone());
+        let mut expected = 0;
+        for turn in 0..1000 {
+            if turn % 2 == me {
+                rank.send(1 - me, &[turn as u8], Body::None);
+                continue;
+            }
+            expected += 1;
+            let start = Instant::now();
+            while order.1.load(Ordering::SeqCst) < expected {
+                assert!(start.elapsed() < Duration::from_secs(60), "turn {turn}");
+                rank.glance();
+            }
+        }
+        let sent = (0..1000).filter(|turn| turn % 2 != me).map(|turn| turn as u8);
+        assert_eq!(*order.0.lock().unwrap(), sent.collect::<Vec<_>>());
+    });
 }
 
 /// Remembers the order in which heads of one byte came.

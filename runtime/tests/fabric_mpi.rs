@@ -8,17 +8,22 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mobula_runtime::fabric::{Fabric, Mpi};
+use mobula_runtime::fabric::{Fabric, Mpi, Near};
 
-/// Set for the processes that are ranks.
+/// Set for the processes that are ranks: what they test.
 const AS_A_RANK: &str = "MOBULA_TEST_FABRIC";
+const MPI_ALONE: &str = "mpi";
+const SHORTCUTS: &str = "shortcuts";
 
 #[test]
 fn as_a_rank() {
-    if std::env::var_os(AS_A_RANK).is_none() {
-        return;
-    }
-    let rank: Arc<dyn Fabric> = Mpi::start().unwrap();
+    let Some(what) = std::env::var_os(AS_A_RANK) else { return };
+    let mpi = Mpi::start().unwrap();
+    let rank: Arc<dyn Fabric> = if what == SHORTCUTS {
+        Near::join(mpi.clone(), |number| mpi.gather(number)).unwrap()
+    } else {
+        mpi
+    };
     assert_eq!(rank.job().size(), 3);
     assert!(rank.job().is_near(0), "all on this host");
     fabric::suite(&rank);
@@ -29,6 +34,15 @@ fn as_a_rank() {
 
 #[test]
 fn the_suite_passes() {
+    run(MPI_ALONE);
+}
+
+#[test]
+fn the_suite_passes_with_shortcuts() {
+    run(SHORTCUTS);
+}
+
+fn run(what: &str) {
     let there = Command::new("mpirun").arg("--version").stdout(Stdio::null()).status();
     if !there.is_ok_and(|status| status.success()) {
         return eprintln!("skipped: no mpirun on the PATH");
@@ -43,7 +57,7 @@ fn the_suite_passes() {
     mpirun.args(["-n", "3"]).arg(std::env::current_exe().unwrap());
     mpirun.args(["as_a_rank", "--exact", "--nocapture", "--test-threads", "1"]);
     let mut child = mpirun
-        .env(AS_A_RANK, "1")
+        .env(AS_A_RANK, what)
         .stdin(Stdio::null())
         .stdout(file("out"))
         .stderr(file("err"))

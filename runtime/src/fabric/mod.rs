@@ -7,7 +7,8 @@
 //! ```
 //!
 //! A fabric moves bytes and knows nothing of what they mean. [`Local`] connects ranks of one process,
-//! for tests; `Mpi` connects processes. One suite of tests runs on both (`runtime/tests/fabric`).
+//! for tests; `Mpi` connects processes; [`Near`] is put on top of either and gives ranks of one host a shorter
+//! way. One suite of tests runs on all (`runtime/tests/fabric`).
 //!
 //! Invariants: a frame arrives whole and once, or never, when its sender or receiver is gone or the
 //! link is cut; **no order is promised**; `send` and `poll` never wait; a receiver is called by
@@ -21,10 +22,12 @@ use mobula_shm::ByteView;
 mod local;
 #[cfg(feature = "mpi")]
 mod mpi;
+mod near;
 
 pub use local::{Local, Trouble};
 #[cfg(feature = "mpi")]
 pub use mpi::{Mpi, StartError};
+pub use near::Near;
 
 /// A rank's number in the job, from 0.
 pub type RankId = u32;
@@ -169,7 +172,7 @@ impl Body {
 /// Who gets the frames of a rank. Called by any thread, perhaps by several at once; must not wait.
 pub trait Receiver: Send + Sync {
     /// Where the `len` bytes of the body that comes with `head` are to lie; `None` for memory of its
-    /// own. A place of another length is not used.
+    /// own. A place of another length is not used; no bytes need none, and may be asked for or not.
     fn landing(&self, from: RankId, head: &[u8], len: usize) -> Option<ByteView>;
 
     /// A frame has arrived; its body lies where [`landing`](Self::landing) said, if it said so.
@@ -190,6 +193,12 @@ pub trait Fabric: Send + Sync + Debug {
     /// Moves frames along and delivers what has arrived; tells whether anything moved. Returns at once
     /// when another thread does it just now.
     fn poll(&self) -> bool;
+
+    /// A poll for those who look again at once, and now and then poll: may leave out what takes long to look
+    /// at.
+    fn glance(&self) -> bool {
+        self.poll()
+    }
 
     /// Ends it: waits until what was sent has left, as far as others take it, and gives the receiver
     /// up. Nothing is sent after it.

@@ -237,7 +237,13 @@ fn too_many_calls() -> String {
 
 /// The rank where a part of the state is at home; `None` where there is one rank only.
 async fn home_of(caller: &mut Caller<'_, Host>, key: &[u8], offset: i64) -> Result<Option<RankId>> {
-    let (rank, state) = (caller.data().rank.clone(), caller.data().function.state.clone());
+    let host = caller.data();
+    if host.rank.remote.is_some()
+        && let Some(home) = host.function.state.known_home(key, offset)?
+    {
+        return Ok(home);
+    }
+    let (rank, state) = (host.rank.clone(), host.function.state.clone());
     state.check_place(key, offset)?;
     if rank.remote.is_none() {
         return Ok(None);

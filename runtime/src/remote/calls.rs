@@ -23,9 +23,10 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering}
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use smallvec::smallvec;
 
 use super::Remote;
-use super::message::{Message, SentCall, SentResult};
+use super::message::{Few, Message, SentCall, SentResult};
 use super::place::{Peer, share};
 use crate::call::Slot;
 use crate::fabric::{Body, Job, RankId};
@@ -68,7 +69,7 @@ pub(crate) struct Calls {
 
 #[derive(Debug, Default)]
 struct Outgoing {
-    results: Vec<SentResult>,
+    results: Few<SentResult>,
     outputs: Vec<u8>,
 }
 
@@ -89,8 +90,8 @@ struct Account {
     granted: u32,
     /// Calls that it was sent and has not answered.
     away: usize,
-    /// Functions that it has been sent.
-    warm: HashSet<u32>,
+    /// Functions that it has been sent: few, and the same ones again and again.
+    warm: Vec<u32>,
 }
 
 impl Calls {
@@ -129,7 +130,7 @@ impl Calls {
     pub(crate) fn away_by_rank(&self) -> Vec<(RankId, usize, Vec<u32>)> {
         let peers = self.peers.lock();
         let owing = peers.all.iter().enumerate().filter(|(_, account)| account.away > 0);
-        owing.map(|(rank, a)| (rank as RankId, a.away, a.warm.iter().copied().collect())).collect()
+        owing.map(|(rank, a)| (rank as RankId, a.away, a.warm.clone())).collect()
     }
 }
 
@@ -199,7 +200,9 @@ impl Rank {
         let mut inputs = Vec::new();
         let sent = calls.iter().map(|call| {
             let input = self.calls.take_input(call.slot);
-            account.warm.insert(call.function());
+            if !account.warm.contains(&call.function()) {
+                account.warm.push(call.function());
+            }
             self.calls.set_away(call.slot, to);
             let (slot, function, entry) = (call.slot, call.function(), call.entry());
             let range = self.calls.range(slot);
@@ -211,7 +214,7 @@ impl Rank {
             }
             sent
         });
-        let sent: Vec<_> = sent.collect();
+        let sent: Few<_> = sent.collect();
         let taken = account.room.min(if bound { 0 } else { sent.len() as u32 });
         account.room -= taken;
         account.away += sent.len();
@@ -260,7 +263,11 @@ impl Rank {
     fn receive_call(self: &Arc<Self>, from: RankId, call: SentCall, input: Vec<u8>) {
         let Some(slot) = self.with_free_slots(|free| self.calls.acquire(free, input)) else {
             let code = crate::call::RC_REFUSED;
-            return self.post_result(from, SentResult { slot: call.slot, code, output: 0 }, &[]);
+            return self.post_result(
+                from,
+                SentResult { slot: call.slot, code, output: 0 },
+                Vec::new(),
+            );
         };
         self.calls.set_sender(slot, from, call.slot);
         if let Some(range) = call.range {
@@ -284,14 +291,19 @@ impl Rank {
         };
         self.with_free_slots(|free| self.calls.recycle(free, slot));
         let result = SentResult { slot: theirs, code, output: output.len() as u32 };
-        self.post_result(to, result, &output);
+        self.post_result(to, result, output);
         if self.scheduler.queued() == 0 {
             self.eat();
         }
     }
 
-    fn post_result(&self, to: RankId, result: SentResult, output: &[u8]) {
+    fn post_result(&self, to: RankId, result: SentResult, output: Vec<u8>) {
         let Some(remote) = &self.remote else { return };
+        let calls = &remote.calls;
+        let at_once = self.scheduler.own_is_empty();
+        if at_once && calls.waiting.load(Ordering::Acquire) == 0 {
+            return self.send_results_to(to, smallvec![result], output);
+        }
         let full = {
             let mut outbox = remote.calls.outbox.lock();
             let at = outbox.iter().position(|(rank, _)| *rank == to).unwrap_or_else(|| {
@@ -300,11 +312,11 @@ impl Rank {
             });
             let (_, outgoing) = &mut outbox[at];
             outgoing.results.push(result);
-            outgoing.outputs.extend_from_slice(output);
+            outgoing.outputs.extend_from_slice(&output);
             remote.calls.waiting.fetch_add(1, Ordering::AcqRel);
             outgoing.results.len() >= FULL
         };
-        if full || self.scheduler.own_is_empty() {
+        if full || at_once {
             self.send_results();
         }
     }
@@ -318,9 +330,14 @@ impl Rank {
         let all = std::mem::take(&mut *remote.calls.outbox.lock());
         for (to, Outgoing { results, outputs }) in all {
             remote.calls.waiting.fetch_sub(results.len(), Ordering::AcqRel);
-            remote.calls.moved.fetch_add(results.len() as u64, Ordering::AcqRel);
-            remote.tell(to, &Message::Results(results), Body::of(outputs));
+            self.send_results_to(to, results, outputs);
         }
+    }
+
+    fn send_results_to(&self, to: RankId, results: Few<SentResult>, outputs: Vec<u8>) {
+        let Some(remote) = &self.remote else { return };
+        remote.calls.moved.fetch_add(results.len() as u64, Ordering::AcqRel);
+        remote.tell(to, &Message::Results(results), Body::of(outputs));
     }
 
     /// Results have come back.

@@ -1,6 +1,7 @@
 //! What ranks say to each other. Encoded by postcard, as the head of a frame.
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use super::functions::{Shipped, Which};
 use super::session::{Hello, Quiet, Welcome};
@@ -8,13 +9,16 @@ use crate::call::Slot;
 use crate::fabric::RankId;
 use crate::function::Entry;
 
+/// Mostly one, which then needs no memory of its own.
+pub(crate) type Few<T> = SmallVec<[T; 1]>;
+
 /// One frame's head.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum Message {
     /// Run these calls; the body holds their inputs, one behind the other.
-    Calls(Vec<SentCall>),
+    Calls(Few<SentCall>),
     /// These calls have ended; the body holds their outputs, one behind the other.
-    Results(Vec<SentResult>),
+    Results(Few<SentResult>),
     /// The sender has nothing to do and would take so many calls.
     Hungry(u32),
     /// Something that wants an answer.

@@ -18,6 +18,7 @@ use std::sync::{Arc, Weak};
 
 use mobula_shm::ByteView;
 use parking_lot::Mutex;
+use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
 use crate::fabric::{Body, Fabric, Job, RankId, Receiver};
@@ -86,6 +87,13 @@ impl Remote {
         moved
     }
 
+    /// The same for those who look again at once, and now and then poll.
+    pub(crate) fn glance(&self) -> bool {
+        let moved = self.fabric.glance();
+        self.progress.polled(moved);
+        moved
+    }
+
     /// Begins to receive frames.
     pub(crate) fn start(rank: &Arc<Rank>) -> std::io::Result<()> {
         let Some(remote) = &rank.remote else { return Ok(()) };
@@ -100,7 +108,8 @@ impl Remote {
 
     /// Sends a message.
     pub(crate) fn tell(&self, to: RankId, message: &Message, body: Body) {
-        let head = postcard::to_allocvec(message).expect("messages have a length and no maps");
+        let head = SmallVec::<[u8; 128]>::new();
+        let head = postcard::to_extend(message, head).expect("messages have a length and no maps");
         self.fabric.send(to, &head, body);
         self.progress.sent();
     }

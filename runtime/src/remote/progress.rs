@@ -5,7 +5,8 @@
 //!        ▲             (unless workers need the cores)    │     else a sixteenth of it; ≤ 2 ms
 //!        └──────────── moved, or somebody sent ───────────┘
 //!
-//!  a worker looks ──▶ sleep: two threads that look for the same frame are in each other's way
+//!  a worker looks ──▶ sleep, longer each time: two threads that look for the same frame are in each
+//!        │                 other's way
 //!        └─ it gives up ──▶ awake at once
 //! ```
 //!
@@ -31,8 +32,13 @@ const BRISK: Duration = Duration::from_micros(50);
 const PATIENCE: (u64, u64) = (200, 4000);
 /// The longest wait that patience is meant for, in microseconds.
 const WORTH: u64 = 2000;
-/// How long it sleeps while a worker looks.
-const SPARED: Duration = Duration::from_micros(200);
+/// How long it sleeps while a worker looks, at least and at most. Waking it for nothing takes 25 µs from the
+/// worker where both share a core, so it sleeps longer and longer; but a worker that finds something to do
+/// tells nobody, and then frames wait for the end of the sleep.
+const SPARED: (Duration, Duration) = (Duration::from_micros(200), LONGEST);
+/// Sleeps that are not longer than the one before after the thread has found frames that no worker took: the
+/// next ones probably come when workers are busy, too.
+const HELD: u32 = 64;
 /// How long workers that have work go on without a look.
 const BETWEEN: Duration = Duration::from_micros(50);
 /// Its shortest sleep.
@@ -61,7 +67,9 @@ pub(crate) struct Progress {
     /// Counts the looks of workers.
     looks: AtomicU64,
     started: Instant,
-    /// When something moved last, in microseconds after `started`.
+    /// Whether something moved since a worker last wanted to know when.
+    fresh: AtomicBool,
+    /// When a worker first knew of what moved last, in microseconds after `started`.
     moved: AtomicU64,
     /// Whether something was sent since a worker last looked in vain.
     sent: AtomicBool,
@@ -88,6 +96,7 @@ impl Default for Progress {
             events: AtomicU64::new(0),
             looks: AtomicU64::new(0),
             started: Instant::now(),
+            fresh: AtomicBool::new(false),
             moved: AtomicU64::new(0),
             between: AtomicU64::new(0),
             stop: AtomicBool::new(false),
@@ -112,7 +121,8 @@ impl Progress {
     pub(crate) fn polled(&self, moved: bool) {
         if moved {
             self.events.fetch_add(1, Ordering::Relaxed);
-            self.moved.store(self.now(), Ordering::Relaxed);
+            // A frame is not worth a look at the clock.
+            self.fresh.store(true, Ordering::Relaxed);
         }
     }
 
@@ -135,7 +145,12 @@ impl Progress {
     /// rank something.
     pub(crate) fn is_worth_looking(&self, start: Instant, expects: bool) -> bool {
         let patience = self.patience.load(Ordering::Relaxed);
-        let quiet = self.now().saturating_sub(self.moved.load(Ordering::Relaxed));
+        let now = self.now();
+        if self.fresh.load(Ordering::Relaxed) {
+            self.fresh.store(false, Ordering::Relaxed);
+            self.moved.store(now, Ordering::Relaxed);
+        }
+        let quiet = now.saturating_sub(self.moved.load(Ordering::Relaxed));
         let hopes = expects || self.sent.load(Ordering::Relaxed);
         quiet < patience || hopes && (start.elapsed().as_micros() as u64) < patience
     }
@@ -196,14 +211,44 @@ impl Progress {
     }
 
     /// Sleeps while a worker looks.
-    fn spare(&self) {
+    fn spare(&self, length: Duration) {
         let mut guard = self.sleep.lock();
         self.spared.store(true, Ordering::SeqCst);
         // Who gives up sets its flag, then looks at ours: one of the two sees the other.
         if !self.gave_up.load(Ordering::SeqCst) && !self.stop.load(Ordering::Acquire) {
-            self.wake.wait_for(&mut guard, SPARED);
+            self.wake.wait_for(&mut guard, length);
         }
         self.spared.store(false, Ordering::SeqCst);
+    }
+}
+
+/// How long the thread sleeps while workers look.
+struct Spared {
+    next: Duration,
+    held: u32,
+}
+
+impl Default for Spared {
+    fn default() -> Self {
+        Self { next: SPARED.0, held: 0 }
+    }
+}
+
+impl Spared {
+    /// The length of the sleep that begins now.
+    fn length(&mut self) -> Duration {
+        let length = self.next;
+        if self.held > 0 {
+            self.held -= 1;
+        } else {
+            self.next = (2 * length).min(SPARED.1);
+        }
+        length
+    }
+
+    /// The thread has found frames.
+    fn found(&mut self) {
+        *self = Self { next: SPARED.0, held: HELD };
     }
 }
 
@@ -222,6 +267,7 @@ pub(super) fn start(rank: &Arc<Rank>) -> std::io::Result<()> {
         // Where it cannot be set, sleeps are longer.
         let _ = nix::sys::prctl::set_timerslack(SLACK);
         let (mut seen, mut since, mut looks) = (0, Instant::now(), 0);
+        let mut spared = Spared::default();
         while let Some(rank) = weak.upgrade() {
             let Some(remote) = &rank.remote else { return };
             let progress = &remote.progress;
@@ -231,10 +277,12 @@ pub(super) fn start(rank: &Arc<Rank>) -> std::io::Result<()> {
             let looked = progress.looks.load(Ordering::Relaxed);
             let gave_up = progress.gave_up.swap(false, Ordering::SeqCst);
             if std::mem::replace(&mut looks, looked) != looked && !gave_up {
-                progress.spare();
+                progress.spare(spared.length());
                 continue;
             }
-            remote.poll();
+            if remote.poll() {
+                spared.found();
+            }
             rank.send_results();
             let events = progress.events.load(Ordering::Relaxed);
             if events != seen {
@@ -269,12 +317,22 @@ mod tests {
         assert_eq!((short, long), (least, least), "waits that are short or hopeless");
     }
 
+    #[test]
+    fn sleeps_grow_unless_the_thread_is_needed() {
+        let mut spared = Spared::default();
+        let lengths: Vec<_> = (0..6).map(|_| spared.length().as_micros()).collect();
+        assert_eq!(lengths, [200, 400, 800, 1600, 2000, 2000]);
+        spared.found();
+        assert!((0..=HELD).all(|_| spared.length() == SPARED.0));
+        assert_eq!(spared.length(), 2 * SPARED.0);
+    }
+
     /// A worker that gives up while the thread is about to sleep for it is not overlooked.
     #[test]
     fn who_gives_up_is_heard_before_and_during_the_sleep() {
         let progress = Arc::new(Progress::default());
         progress.gives_up();
-        progress.spare();
+        progress.spare(SPARED.0);
         assert!(
             progress.gave_up.swap(false, Ordering::SeqCst),
             "no sleep, and the flag is still there"
@@ -283,7 +341,7 @@ mod tests {
             let other = progress.clone();
             let gives_up = std::thread::spawn(move || other.gives_up());
             while !progress.gave_up.swap(false, Ordering::SeqCst) {
-                progress.spare();
+                progress.spare(SPARED.0);
             }
             gives_up.join().expect("it gives up");
         }

@@ -13,7 +13,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
@@ -75,8 +75,10 @@ pub(crate) struct Quiet {
 pub(crate) struct Session {
     state: Mutex<State>,
     changed: Condvar,
-    /// Milliseconds after `started` at which each rank was last heard.
-    heard: Vec<AtomicU64>,
+    /// Whether each rank was heard since the last beat; a frame is not worth a look at the clock.
+    heard: Vec<AtomicBool>,
+    /// Milliseconds after `started` at which each rank was last known to live, a beat late at most.
+    alive: Vec<AtomicU64>,
     started: Instant,
 }
 
@@ -93,9 +95,10 @@ struct State {
 
 impl Session {
     pub(super) fn new(ranks: u32) -> Self {
-        let heard = (0..ranks).map(|_| AtomicU64::new(0)).collect();
+        let heard = (0..ranks).map(|_| AtomicBool::new(false)).collect();
+        let alive = (0..ranks).map(|_| AtomicU64::new(0)).collect();
         let (state, changed) = (Mutex::default(), Condvar::new());
-        Self { state, changed, heard, started: Instant::now() }
+        Self { state, changed, heard, alive, started: Instant::now() }
     }
 
     fn now(&self) -> u64 {
@@ -104,7 +107,11 @@ impl Session {
 
     /// A frame of that rank has come.
     pub(super) fn hear(&self, rank: RankId) {
-        self.heard[rank as usize].store(self.now(), Ordering::Relaxed);
+        let heard = &self.heard[rank as usize];
+        // Most frames find it set, and a load leaves the line where it is.
+        if !heard.load(Ordering::Relaxed) {
+            heard.store(true, Ordering::Relaxed);
+        }
     }
 
     pub(super) fn end(&self) {
@@ -375,11 +382,11 @@ impl Rank {
         let silent = self.config.peer_timeout.as_millis() as u64;
         for &rank in &watched {
             remote.tell(rank, &Message::Alive, Body::None);
-            if ran_late {
-                session.hear(rank);
+            let alive = &session.alive[rank as usize];
+            if session.heard[rank as usize].swap(false, Ordering::Relaxed) || ran_late {
+                alive.store(session.now(), Ordering::Relaxed);
             }
-            let heard = session.heard[rank as usize].load(Ordering::Relaxed);
-            if session.now().saturating_sub(heard) > silent {
+            if session.now().saturating_sub(alive.load(Ordering::Relaxed)) > silent {
                 let seconds = self.config.peer_timeout.as_secs_f64();
                 let why = format!("no word from it for {seconds} s (--peer-timeout)");
                 return self.lose(rank, &why);

@@ -20,7 +20,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_task::Runnable;
 use crossbeam_deque::{Injector, Steal, Stealer, Worker as Deque};
@@ -335,7 +335,12 @@ impl Scheduler {
     fn steal(&self, local: &WorkerLocal, least: usize) -> Option<Work> {
         loop {
             let mut retry = false;
-            match self.injector.steal_batch_and_pop(&local.deque) {
+            // Stealing from an empty queue waits for a fence.
+            match if self.injector.is_empty() {
+                Steal::Empty
+            } else {
+                self.injector.steal_batch_and_pop(&local.deque)
+            } {
                 Steal::Success(work) => return Some(work),
                 Steal::Retry => retry = true,
                 Steal::Empty => {}
@@ -364,7 +369,7 @@ impl Scheduler {
         let (start, backoff) = (Instant::now(), Backoff::new());
         let progress = rank.remote.as_ref().map(|remote| &remote.progress);
         progress.inspect(|progress| progress.ran_dry(start));
-        let (mut lonely, mut looks) = (0, 0u32);
+        let (mut lonely, mut looks, mut yielded) = (0, 0u32, Duration::ZERO);
         let found = loop {
             if let Some(work) = self.next(local) {
                 break Some(work);
@@ -386,18 +391,29 @@ impl Scheduler {
                 continue;
             };
             remote.progress.worker_looks();
-            if remote.poll() {
+            looks += 1;
+            let moved = if looks.is_multiple_of(limits::LOOKS_A_POLL) {
+                remote.poll()
+            } else {
+                remote.glance()
+            };
+            if moved {
                 continue;
             }
-            // The clock takes as long as a look, and others may need this core.
-            looks += 1;
-            if looks.is_multiple_of(limits::LOOKS_A_CLOCK) {
-                let more = || remote.progress.is_worth_looking(start, remote.expects());
-                if start.elapsed() > limits::SEARCH && !more() {
-                    break None;
-                }
+            // The clock takes as long as a look.
+            if !looks.is_multiple_of(limits::LOOKS_A_CLOCK) {
+                // What answers may run on the other thread of this core.
+                std::hint::spin_loop();
+                continue;
             }
-            if looks.is_multiple_of(limits::LOOKS_A_YIELD) {
+            let searched = start.elapsed();
+            let more = || remote.progress.is_worth_looking(start, remote.expects());
+            if searched > limits::SEARCH && !more() {
+                break None;
+            }
+            // Others may need this core.
+            if searched > yielded + limits::YIELD {
+                yielded = searched;
                 std::thread::yield_now();
             }
         };

@@ -21,6 +21,13 @@ use crate::store::Records;
 /// such a future is moved, and looked at once, by every host call.
 pub(crate) type Cold<'a, R> = Pin<Box<dyn Future<Output = R> + Send + 'a>>;
 
+/// Where `offset` of a value is at home.
+fn home_in(value: &Value, offset: u64) -> Option<RankId> {
+    let layout = &value.share()?.layout;
+    let chunk = mobula_shm::ChunkIndex::containing(offset).0;
+    if offset < layout.len { layout.home(chunk) } else { None }
+}
+
 impl UserState {
     pub(crate) fn spread(&self) -> Option<&Arc<Spread>> {
         self.shared.spread.get()
@@ -201,9 +208,22 @@ impl UserState {
         let Some(value) = self.seek(key).await? else {
             return Ok(Some(home::owner(home::hash(&self.backing.user, key), spread.job.size())));
         };
-        let layout = value.share().map(|share| &share.layout);
-        let chunk = mobula_shm::ChunkIndex::containing(offset).0;
-        Ok(layout.filter(|layout| offset < layout.len).and_then(|layout| layout.home(chunk)))
+        Ok(home_in(&value, offset))
+    }
+
+    /// The same for a value that this rank knows; `None` where it would have to ask.
+    ///
+    /// # Errors
+    /// [`StateError::BadKey`] or [`StateError::OutOfRange`].
+    pub(crate) fn known_home(
+        &self,
+        key: &[u8],
+        offset: i64,
+    ) -> Result<Option<Option<RankId>>, StateError> {
+        super::check_key(key)?;
+        let Some(value) = self.get(key) else { return Ok(None) };
+        value.range(offset, 1)?;
+        Ok(Some(home_in(&value, offset.cast_unsigned())))
     }
 
     /// Which rank serves a lock, if it is another one.
