@@ -1,7 +1,7 @@
 //! Who keeps frames moving when no worker does.
 //!
 //! ```text
-//!  moved something ──▶ look again at once, for BRISK ──▶ sleep: all threads work: half the quiet time;
+//!  moved something ──▶ look again at once, for BRISK ──▶ sleep: all threads work: the quiet time;
 //!        ▲             (unless workers need the cores)    │     else a sixteenth of it; ≤ 2 ms
 //!        └──────────── moved, or somebody sent ───────────┘
 //!
@@ -38,7 +38,7 @@ const BETWEEN: Duration = Duration::from_micros(50);
 /// Its shortest sleep.
 const SHORTEST: Duration = Duration::from_micros(20);
 /// The same while all threads work: bodies on their way keep it at that, and each look takes time from calls.
-const SHORTEST_BUSY: Duration = Duration::from_micros(70);
+const SHORTEST_BUSY: Duration = Duration::from_micros(100);
 /// Its longest sleep: waking and looking takes some 25 µs, so that an idle rank needs less than two
 /// per cent of a core.
 const LONGEST: Duration = Duration::from_millis(2);
@@ -48,8 +48,9 @@ const DEEP: Duration = Duration::from_micros(500);
 /// An idle rank sleeps for this part of the time that has been quiet: what comes at intervals, as the steps of
 /// an iteration do, is late by no larger part of the interval.
 const IDLE_PART: u32 = 16;
-/// The same while all threads work: then each look takes time from a call.
-const BUSY_PART: u32 = 2;
+/// The same while all threads work: then each look takes time from a call, 15 µs with what it pushes aside. So
+/// a call of a millisecond is disturbed four times.
+const BUSY_PART: u32 = 1;
 /// How late the kernel may end a sleep of the thread, in nanoseconds; 50 µs unless it is told.
 const SLACK: u64 = 1000;
 
@@ -221,7 +222,7 @@ pub(super) fn start(rank: &Arc<Rank>) -> std::io::Result<()> {
     let run = move || {
         // Where it cannot be set, sleeps are longer.
         let _ = nix::sys::prctl::set_timerslack(SLACK);
-        let (mut seen, mut since, mut looks) = (0, Instant::now(), 0);
+        let (mut seen, mut since, mut looks, mut was_idle) = (0, Instant::now(), 0, false);
         while let Some(rank) = weak.upgrade() {
             let Some(remote) = &rank.remote else { return };
             let progress = &remote.progress;
@@ -232,16 +233,23 @@ pub(super) fn start(rank: &Arc<Rank>) -> std::io::Result<()> {
             let gave_up = progress.gave_up.swap(false, Ordering::SeqCst);
             if std::mem::replace(&mut looks, looked) != looked && !gave_up {
                 progress.spare();
-                continue;
+                if rank.scheduler.is_searched() {
+                    continue;
+                }
+                // The worker has found work meanwhile: its looks are over, and others may wait for answers.
+                looks = progress.looks.load(Ordering::Relaxed);
             }
             remote.poll();
             rank.send_results();
             let events = progress.events.load(Ordering::Relaxed);
-            if events != seen {
+            let is_idle = rank.scheduler.is_idle();
+            // A rank that has just run dry begins to wait: how long it worked says nothing about that.
+            if events != seen || is_idle && !was_idle {
                 (seen, since) = (events, Instant::now());
             }
+            was_idle = is_idle;
             let quiet = since.elapsed();
-            if quiet < BRISK && rank.scheduler.is_idle() {
+            if quiet < BRISK && is_idle {
                 std::thread::yield_now();
             } else {
                 let busy = rank.scheduler.is_full();
