@@ -42,6 +42,8 @@ pub(crate) struct Remote {
     asked: Mutex<HashMap<u64, Asked>>,
     /// Questions without an answer, to know without a lock.
     waiting: AtomicUsize,
+    /// Bytes of all messages so far.
+    sent: AtomicU64,
     pub(crate) progress: progress::Progress,
     pub(crate) calls: calls::Calls,
     pub(crate) session: session::Session,
@@ -67,6 +69,7 @@ impl Remote {
             circles: circles::Circles::default(),
             obtaining: tokio::sync::Mutex::default(),
             waiting: AtomicUsize::new(0),
+            sent: AtomicU64::new(0),
             fabric,
             next: AtomicU64::new(1),
             asked: Mutex::default(),
@@ -101,6 +104,7 @@ impl Remote {
     /// Sends a message.
     pub(crate) fn tell(&self, to: RankId, message: &Message, body: Body) {
         let head = postcard::to_allocvec(message).expect("messages have a length and no maps");
+        self.sent.fetch_add((head.len() + body.len()) as u64, Ordering::Relaxed);
         self.fabric.send(to, &head, body);
         self.progress.sent();
     }
@@ -124,6 +128,11 @@ impl Remote {
             Ok(answer) => answer,
             Err(_) => std::future::pending().await,
         }
+    }
+
+    /// Bytes of all messages that this rank has sent.
+    pub(crate) fn sent_bytes(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
     }
 
     /// Whether another rank owes this one something.
