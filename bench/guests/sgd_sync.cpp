@@ -2,17 +2,18 @@
 // iteration is an epoch of 8 steps.
 //
 //   train     state that is given: the rows (layout in sgd_core.h)
-//   weights   float32, written by main before each step, read by all
 //   gradient  float64, merged by all, read and cleared by main behind each step
 //
-// A worker's rows are the same in each epoch and on the host where they are at home. So what travels are the
-// weights once to each host in a step, and the gradient once from each worker.
+// A call's input ends with the weights, float32: they are there when it begins, on any host. Its rows are the
+// same in each epoch and on the host where they are at home. So what travels in a step are the weights to each
+// worker elsewhere, and the gradient once from each host where it is not at home.
 #include <faasm/faasm.h>
 
 #include "samples.h"
 #include "sgd_sync.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <vector>
 
 namespace {
@@ -24,6 +25,7 @@ struct Request {
     int64_t lo, hi;         // a worker's chunks
     int64_t step, rows;
     uint32_t features;
+    float weights[sgd::kMaxFeatures];   // as many as features travel
 };
 
 const sgd::Row* chunksOf(const Request& r, int64_t first, int64_t count)
@@ -46,59 +48,47 @@ void forChunks(const Request& r, int64_t first, int64_t by, Body body)
     }
 }
 
-template <class T>
-T* window(const char* key, size_t count)
-{
-    return reinterpret_cast<T*>(faasmReadStatePtr(key, long(count * sizeof(T))));
-}
-
-void push(const char* key, size_t bytes)
-{
-    faasmFlagStateDirty(key, long(bytes));
-    faasmPushState(key);
-}
-
-Request input()
-{
-    Request r;
-    faasmGetInput(BYTES(&r), sizeof r);
-    return r;
-}
-
-const float* pulledWeights(const Request& r)
-{
-    faasmPullState("weights", long(r.features * sizeof(float)));
-    return window<float>("weights", r.features);
-}
+struct Part {
+    int64_t lo, hi;
+};
 
 struct Job {
-    std::vector<Request> parts;
+    Request request;
+    std::vector<Part> parts;
     std::vector<unsigned> ids;
     std::vector<double> weights;
-    float* shared;
     double* gradient;
 };
 
 void chainAll(Job& job, int entry, int64_t step)
 {
+    Request& r = job.request;
+    r.step = step;
+    const long size = long(offsetof(Request, weights) + r.features * sizeof(float));
     for (size_t i = 0; i < job.parts.size(); i++) {
-        Request& part = job.parts[i];
-        part.step = step;
+        r.lo = job.parts[i].lo, r.hi = job.parts[i].hi;
         // The middle: parts and homes may differ by a chunk at their ends.
-        const int64_t middle = (part.lo + part.hi) / 2 % part.set.inFile;
-        const int64_t home = sgd::kDataOffset + middle * 64 * 1024;
-        job.ids[i] = mobulaChainAt("train", home, entry, BYTES(&part), sizeof part);
+        const int64_t home = sgd::kDataOffset + (r.lo + r.hi) / 2 % r.set.inFile * 64 * 1024;
+        job.ids[i] = mobulaChainAt("train", home, entry, BYTES(&r), size);
     }
 }
 
 void start(Job& job)
 {
     std::fill(job.weights.begin(), job.weights.end(), 0.0);
-    std::fill(job.shared, job.shared + job.weights.size(), 0.0f);
-    push("weights", job.weights.size() * sizeof(float));
+    std::fill(job.request.weights, job.request.weights + job.weights.size(), 0.0f);
 }
 
-bool epoch(Job& job)
+// The bytes of weights that a step has changed.
+size_t changedBytes(const float* before, const float* after, size_t n)
+{
+    size_t changed = 0;
+    for (size_t j = 0; j < n; j++) changed += before[j] != after[j] ? sizeof(float) : 0;
+    return changed;
+}
+
+// `changed`, if given, gets the bytes of the weights that its steps have changed.
+bool epoch(Job& job, size_t* changed = nullptr)
 {
     const size_t features = job.weights.size(), bytes = features * sizeof(double);
     bool good = true;
@@ -106,11 +96,14 @@ bool epoch(Job& job)
         chainAll(job, 1, step);
         for (unsigned id : job.ids) good = faasmAwaitCall(id) == 0 && good;
         faasmPullState("gradient", long(bytes));
-        sync_sgd::update(job.weights.data(), job.shared, job.gradient, 0, int64_t(features),
-                         sync_sgd::rowsOfStep(step, job.parts[0].set.chunks));
+        std::vector<float> before;
+        if (changed) before.assign(job.request.weights, job.request.weights + features);
+        sync_sgd::update(job.weights.data(), job.request.weights, job.gradient, 0, int64_t(features),
+                         sync_sgd::rowsOfStep(step, job.request.set.chunks));
+        if (changed) *changed += changedBytes(before.data(), job.request.weights, features);
         std::fill(job.gradient, job.gradient + features, 0.0);
-        push("gradient", bytes);
-        push("weights", features * sizeof(float));
+        faasmFlagStateDirty("gradient", long(bytes));
+        faasmPushState("gradient");
     }
     return good;
 }
@@ -121,10 +114,10 @@ FAASM_FUNC(learn, 1)
 {
     // Zeros: every call starts from the memory that main did.
     static double gradient[sgd::kMaxFeatures];
-    const Request r = input();
-    const float* weights = pulledWeights(r);
+    static Request r;
+    faasmGetInput(BYTES(&r), sizeof r);
     forChunks(r, sync_sgd::firstOf(r.step, r.lo), sync_sgd::kSteps,
-              [&](const sgd::Row* rows) { sync_sgd::addGradient(rows, weights, gradient); });
+              [&](const sgd::Row* rows) { sync_sgd::addGradient(rows, r.weights, gradient); });
     const long bytes = long(r.features * sizeof(double));
     mobulaMergeState("gradient", bytes, 0, gradient, bytes, MOBULA_F64, MOBULA_SUM);
     mobulaPushMerge("gradient", MOBULA_F64, MOBULA_SUM);
@@ -133,11 +126,11 @@ FAASM_FUNC(learn, 1)
 
 FAASM_FUNC(measure, 2)
 {
-    const Request r = input();
-    const float* weights = pulledWeights(r);
+    static Request r;
+    faasmGetInput(BYTES(&r), sizeof r);
     double loss = 0;
     forChunks(r, r.lo, 1, [&](const sgd::Row* rows) {
-        loss += sgd::evaluate(rows, kRowsPerChunk, weights, nullptr).loss;
+        loss += sgd::evaluate(rows, kRowsPerChunk, r.weights, nullptr).loss;
     });
     faasmSetOutput(&loss, sizeof loss);
     return 0;
@@ -158,18 +151,20 @@ FAASM_MAIN_FUNC()
         return 2;
     }
     const sync_sgd::Set set = sync_sgd::setOf(argument(argc, argv, 1, 0), header.rows);
-    Job job = {};
+    static Job job;
+    job.request.set = set, job.request.rows = header.rows, job.request.features = header.features;
     const int64_t parts = std::min(set.chunks, int64_t(workers));
     for (int64_t i = 0; i < parts; i++)
-        job.parts.push_back({ set, set.chunks * i / parts, set.chunks * (i + 1) / parts, 0, header.rows,
-                              header.features });
+        job.parts.push_back({ set.chunks * i / parts, set.chunks * (i + 1) / parts });
     job.ids.resize(job.parts.size());
     job.weights.resize(header.features);
-    job.shared = window<float>("weights", header.features);
-    job.gradient = window<double>("gradient", header.features);
+    job.gradient = reinterpret_cast<double*>(
+        faasmReadStatePtr("gradient", long(header.features * sizeof(double))));
 
+    size_t changed = 0;
     start(job);
-    if (!epoch(job)) return 1;
+    if (!epoch(job, &changed)) return 1;
+    std::printf("changed %zu\n", changed);
     start(job);
     for (long r = 0; r < repetitions; r++) {
         const double begin = now();
@@ -183,7 +178,7 @@ FAASM_MAIN_FUNC()
         if (faasmAwaitCallOutput(id, BYTES(&loss), sizeof loss) != 0) return 1;
         sum += loss;
     }
-    const double loss = sync_sgd::checkOf(sum, set.chunks, job.shared, header.features);
+    const double loss = sync_sgd::checkOf(sum, set.chunks, job.request.weights, header.features);
     std::printf("check %.17g\n", loss);
     if (!(loss < 0.69)) {
         std::fprintf(stderr, "sgd_sync: nothing was learnt\n");

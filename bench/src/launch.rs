@@ -108,6 +108,10 @@ impl Launch {
         if self.launcher == Launcher::Srun {
             let hosts = self.hosts.min(ranks).to_string();
             command.args(["--mpi=pmix", "--overcommit", "--nodes", &hosts]);
+            // Hosts that are one machine would all bind their tasks to its first CPUs.
+            if self.cluster.is_some() {
+                command.arg("--cpu-bind=none");
+            }
         }
         command.args(["-n", &ranks.to_string()]);
         command.env("OMPI_ALLOW_RUN_AS_ROOT", "1").env("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1");

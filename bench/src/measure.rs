@@ -87,6 +87,12 @@ pub struct Row {
     /// The same of the peer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peer_memory: Option<f64>,
+    /// Bytes that our ranks sent each other in an iteration.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub moved: Option<f64>,
+    /// Most bytes that they may send, where the guest says what changes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub moved_bound: Option<f64>,
     /// Where it ran, when it is one of the kernels that are defined by data.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub case: Option<Case>,
@@ -112,9 +118,16 @@ impl std::fmt::Display for Row {
         }
         match (self.memory, self.peer_memory) {
             (Some(ours), Some(peer)) => {
-                write!(f, "   MiB {:.0}, {:.0}", ours / 1024.0, peer / 1024.0)
+                write!(f, "   MiB {:.0}, {:.0}", ours / 1024.0, peer / 1024.0)?;
             }
-            (Some(ours), None) => write!(f, "   MiB {:.0}", ours / 1024.0),
+            (Some(ours), None) => write!(f, "   MiB {:.0}", ours / 1024.0)?,
+            _ => {}
+        }
+        match (self.moved, self.moved_bound) {
+            (Some(moved), Some(most)) => {
+                write!(f, "   moved KiB {:.1} of {:.1}", moved / 1024.0, most / 1024.0)
+            }
+            (Some(moved), None) => write!(f, "   moved KiB {:.1}", moved / 1024.0),
             _ => Ok(()),
         }
     }
@@ -142,6 +155,8 @@ pub fn rows(bench: &str, ours: &Samples, peer: Option<(&str, &Samples)>) -> Vec<
             ratio: peer_median.map(|peer| median / peer),
             memory: None,
             peer_memory: None,
+            moved: None,
+            moved_bound: None,
             case: None,
         }
     };

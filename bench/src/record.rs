@@ -37,6 +37,8 @@ const COLUMNS: &[&str] = &[
     "peer_p90",
     "peer_memory",
     "ratio",
+    "moved",
+    "moved_bound",
 ];
 
 /// What programs say of themselves, the first line.
@@ -44,6 +46,22 @@ fn ask(program: &str, args: &[&str]) -> String {
     let said = output(Command::new(program).args(args));
     let first = said.ok().and_then(|text| Some(text.lines().next()?.trim().to_owned()));
     first.unwrap_or_else(|| "unknown".to_owned())
+}
+
+/// The version of Slurm, of which some programs say nothing where there is no cluster; `none` without it.
+fn slurm() -> String {
+    let asked =
+        [("srun", "--version"), ("slurmctld", "-V"), ("slurmd", "-V")].map(|(name, how)| {
+            let path = std::env::var_os("PATH").unwrap_or_default();
+            // Daemons are where only root looks.
+            let dirs =
+                std::env::split_paths(&path).chain(["/usr/sbin".into(), "/usr/local/sbin".into()]);
+            let program = dirs.map(|dir| dir.join(name)).find(|program| program.is_file())?;
+            Some(ask(&program.display().to_string(), &[how]))
+        });
+    let mut said = asked.into_iter().flatten();
+    let first = said.next().unwrap_or_else(|| "none".to_owned());
+    if first == "unknown" { said.find(|said| *said != first).unwrap_or(first) } else { first }
 }
 
 /// A line of a file in `/proc` that begins with `field`, behind its colon.
@@ -75,7 +93,7 @@ pub fn head(mobula: &Path) -> Value {
             "mobula": ask(&mobula.display().to_string(), &["--version"]),
             "guest-compiler": ask("clang-19", &["--version"]),
             "rustc": ask("rustc", &["--version"]),
-            "slurm": ask("srun", &["--version"]),
+            "slurm": slurm(),
         },
         "commit": ask("git", &["describe", "--always", "--dirty", "--exclude=*"]),
         "date": ask("date", &["-u", "+%Y-%m-%dT%H:%M:%SZ"]),
@@ -100,8 +118,12 @@ pub fn write(dir: &Path, head: &Value, rows: &[Row]) -> Result<PathBuf> {
 
     let csv = dir.join(format!("{day}.csv"));
     let mut table = csv::Writer::from_writer(Vec::new());
-    if !csv.exists() {
-        table.write_record(["date", "commit"].iter().chain(COLUMNS))?;
+    let columns: Vec<_> = ["date", "commit"].iter().chain(COLUMNS).copied().collect();
+    // A file of another version gets a head line of its own for what follows.
+    let before = std::fs::read_to_string(&csv).unwrap_or_default();
+    let head_line = before.lines().rfind(|line| line.starts_with("date,commit,"));
+    if head_line != Some(&columns.join(",")) {
+        table.write_record(&columns)?;
     }
     let empty = Map::new();
     for row in rows.iter().map(|row| row.as_object().unwrap_or(&empty)) {
@@ -151,7 +173,7 @@ mod tests {
         assert_eq!(lines.len(), 3);
         assert!(lines[0].starts_with("date,commit,bench,metric,"));
         assert!(
-            lines[2].starts_with("2026-01-02T03:04:05Z,c,b,call,") && lines[2].ends_with(",0.5")
+            lines[2].starts_with("2026-01-02T03:04:05Z,c,b,call,") && lines[2].ends_with(",0.5,,")
         );
     }
 }

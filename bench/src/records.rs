@@ -120,6 +120,10 @@ pub struct Entry {
     pub memory: Option<f64>,
     /// The peer's peak memory, KiB.
     pub peer_memory: Option<f64>,
+    /// Bytes that our ranks sent each other in an iteration.
+    pub moved: Option<f64>,
+    /// Most bytes that they may.
+    pub moved_bound: Option<f64>,
 }
 
 /// What some files hold.

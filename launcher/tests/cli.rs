@@ -408,6 +408,7 @@ FAASM_FUNC(one, 1) { return 0; }
         "discards",
         "windows_warm",
         "pulls",
+        "sent_bytes",
         "state_bytes_most",
         "peak_memory_kib",
     ] {

@@ -295,6 +295,7 @@ impl Rank {
             state_bytes,
             state_bytes_most,
             peak_memory_kib: crate::stats::peak_memory_kib(),
+            sent_bytes: self.remote.as_ref().map_or(0, Remote::sent_bytes),
             module_cached: functions.main_cached(),
             blas: self.blas.name(),
             threads: self.scheduler.threads(),

@@ -108,6 +108,7 @@ impl Report {
             (&mut self.pushed_bytes, other.pushed_bytes),
             (&mut self.pulls, other.pulls),
             (&mut self.pulled_bytes, other.pulled_bytes),
+            (&mut self.sent_bytes, other.sent_bytes),
             (&mut self.state_bytes, other.state_bytes),
             (&mut self.state_bytes_most, other.state_bytes_most),
         ];
@@ -161,6 +162,8 @@ pub struct Report {
     pub pushed_bytes: u64,
     /// Bytes that came from other hosts.
     pub pulled_bytes: u64,
+    /// Bytes of all messages to other ranks: state, inputs, outputs, questions, code.
+    pub sent_bytes: u64,
     /// Bytes of state at the end.
     pub state_bytes: u64,
     /// Most bytes of state at once.

@@ -73,6 +73,8 @@ pub(super) struct Inputs<'a> {
     pub data: Option<PathBuf>,
     /// CPUs of the machine.
     pub cpus: usize,
+    /// Where ours leaves its statistics.
+    pub stats: Option<&'a Path>,
 }
 
 impl Program {
@@ -135,6 +137,9 @@ impl Program {
             Kind::Guest { mobula, guest } => {
                 let mut command = mobula_at(launch, mobula, at, inputs.cpus, guest);
                 add_inputs(&mut command, inputs, guest);
+                if let Some(stats) = inputs.stats {
+                    command.arg("--stats").arg(stats);
+                }
                 command.arg("--");
                 command
             }

@@ -70,6 +70,14 @@ impl Plan {
 struct Measured {
     samples: Samples,
     memory: Option<f64>,
+    moved: Option<Moved>,
+}
+
+/// What ranks sent each other in an iteration, and what they may at most; bytes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Moved {
+    bytes: f64,
+    most: Option<f64>,
 }
 
 /// Measures a kernel beside its peers, or beside another `mobula`.
@@ -116,7 +124,7 @@ fn run(
         .map(|at| power.map_or(base, |power| base.weak(at.workers(), power)))
         .collect();
     let data = definition.data.as_deref().map(|name| data_set(place, name)).transpose()?;
-    let inputs = Inputs { definition, place, data, cpus };
+    let inputs = Inputs { definition, place, data, cpus, stats: None };
 
     let mut measured = BTreeMap::<(usize, usize), Measured>::new();
     let turns = (plan.rounds + 1) * placements.len() * programs.len();
@@ -154,6 +162,12 @@ fn run(
         }
     }
     bar.finish_and_clear();
+    for (p, (&at, &size)) in placements.iter().zip(&sizes).enumerate() {
+        if at.ranks > 1 {
+            let moved = moved(&programs[0], &inputs, launch, at, size)?;
+            measured.entry((p, 0)).or_default().moved = moved;
+        }
+    }
 
     let mut all = Vec::new();
     for (p, (&at, &size)) in placements.iter().zip(&sizes).enumerate() {
@@ -170,6 +184,47 @@ fn run(
         all.extend(rows_of(definition, &programs, p, &mut measured, &case));
     }
     Ok(all)
+}
+
+/// What an iteration of ours moves: the difference of two runs, so that what comes before and behind the
+/// iterations does not count. `None` where there is one iteration.
+///
+/// # Errors
+/// When it fails, or moves more than it may.
+fn moved(
+    program: &Program,
+    inputs: &Inputs,
+    launch: &Launch,
+    at: Placement,
+    size: Size,
+) -> Result<Option<Moved>> {
+    let few = size.repetitions / 2;
+    if few == 0 {
+        return Ok(None);
+    }
+    let file = inputs.place.out("moved.json");
+    let run = |repetitions| -> Result<(f64, Option<f64>)> {
+        let inputs = Inputs { stats: Some(&file), data: inputs.data.clone(), ..*inputs };
+        let said = output(&mut program.command(&inputs, launch, at, Size { repetitions, ..size }))?;
+        Ok((sent_bytes(&file)?, line(&said, "changed")))
+    };
+    let ((before, _), (after, changed)) = (run(few)?, run(size.repetitions)?);
+    let bytes = (after - before) / (size.repetitions - few) as f64;
+    let most = changed.map(|changed| changed * 2.0 * at.hosts as f64).filter(|_| at.hosts > 1);
+    ensure!(
+        most.is_none_or(|most| bytes <= most),
+        "{}, {at}: an iteration moves {bytes} bytes, allowed are {}",
+        inputs.definition.name,
+        most.unwrap_or_default()
+    );
+    Ok(Some(Moved { bytes, most }))
+}
+
+/// What all ranks sent, from the statistics of a run.
+fn sent_bytes(file: &Path) -> Result<f64> {
+    let text = std::fs::read(file).with_context(|| format!("reading {}", file.display()))?;
+    let stats: serde_json::Value = serde_json::from_slice(&text)?;
+    stats["sent_bytes"].as_f64().context("the statistics do not say what was sent")
 }
 
 /// Ours first; `None` where it cannot run.
@@ -204,8 +259,12 @@ fn programs(
 /// # Errors
 /// When there is none.
 pub fn answer(said: &str) -> Result<f64> {
-    let number = said.lines().find_map(|line| line.strip_prefix("check ")?.trim().parse().ok());
-    number.context("it prints no line `check NUMBER`")
+    line(said, "check").context("it prints no line `check NUMBER`")
+}
+
+/// The number of a program's line `WORD NUMBER`.
+fn line(said: &str, word: &str) -> Option<f64> {
+    said.lines().find_map(|line| line.strip_prefix(word)?.strip_prefix(' ')?.trim().parse().ok())
 }
 
 /// Fails unless a program's answer is what it has to be, and what the first one's was.
@@ -242,6 +301,7 @@ fn rows_of(
     case: &Case,
 ) -> Vec<Row> {
     let ours = measured.remove(&(placement, 0)).unwrap_or_default();
+    let moved = (ours.moved.map(|moved| moved.bytes), ours.moved.and_then(|moved| moved.most));
     let mut all = Vec::new();
     for (e, program) in programs.iter().enumerate().skip(1) {
         let Some(theirs) = measured.remove(&(placement, e)) else { continue };
@@ -249,6 +309,8 @@ fn rows_of(
         all.extend(pair.into_iter().filter(|row| row.peer.is_some()).map(|row| Row {
             memory: ours.memory,
             peer_memory: theirs.memory,
+            moved: moved.0,
+            moved_bound: moved.1,
             case: Some(case.clone()),
             ..row
         }));
@@ -256,6 +318,8 @@ fn rows_of(
     if all.is_empty() {
         all.extend(rows(&definition.name, &ours.samples, None).into_iter().map(|row| Row {
             memory: ours.memory,
+            moved: moved.0,
+            moved_bound: moved.1,
             case: Some(case.clone()),
             ..row
         }));
@@ -293,10 +357,18 @@ pub fn measure_app(app: &App, plan: &Plan, place: &Place, launch: &Rc<Launch>) -
     for round in 0..=plan.rounds {
         for (&at, measured) in placements.iter().zip(&mut measured) {
             let mut command = mobula_at(launch, &mobula, at, cpus, &app.guest);
-            command.args(&app.options).arg("--").args(&app.args);
+            command.args(&app.options);
+            let file = place.out("moved.json");
+            if round == 0 && at.ranks > 1 {
+                command.arg("--stats").arg(&file);
+            }
+            command.arg("--").args(&app.args);
             let start = std::time::Instant::now();
             if round == 0 {
                 measured.memory = Some(observed(&mut command)?.1).filter(|_| at.hosts == 1);
+                if at.ranks > 1 {
+                    measured.moved = Some(Moved { bytes: sent_bytes(&file)?, most: None });
+                }
                 continue;
             }
             let said = output(&mut command)?;
@@ -306,7 +378,7 @@ pub fn measure_app(app: &App, plan: &Plan, place: &Place, launch: &Rc<Launch>) -
     }
     let name = app.guest.file_stem().unwrap_or_default().to_string_lossy();
     let mut all = Vec::new();
-    for (at, Measured { samples, memory }) in placements.iter().zip(measured) {
+    for (at, Measured { samples, memory, moved }) in placements.iter().zip(measured) {
         let case = Case {
             kind: "app".to_owned(),
             bound: "unknown".to_owned(),
@@ -319,6 +391,7 @@ pub fn measure_app(app: &App, plan: &Plan, place: &Place, launch: &Rc<Launch>) -
         };
         all.extend(rows(&name, &samples, None).into_iter().map(|row| Row {
             memory,
+            moved: moved.map(|moved| moved.bytes),
             case: Some(case.clone()),
             ..row
         }));

@@ -85,7 +85,8 @@ pub(crate) fn runs<'a>(entries: &[&'a Entry]) -> Vec<Run<'a>> {
 
 /// The numbers of runs.
 pub(crate) fn table(records: &Records, runs: &[Run]) -> Table {
-    let head = ["Engine", "Where", "Unit", "Median", "p10", "p90", "Ours / it", "Measured"];
+    let head =
+        ["Engine", "Where", "Unit", "Median", "p10", "p90", "Ours / it", "Moved, KiB", "Measured"];
     let mut table = Table::new(&head);
     for run in runs {
         let ratio = if run.engine == OURS { None } else { run.entry.cost_ratio() };
@@ -98,6 +99,7 @@ pub(crate) fn table(records: &Records, runs: &[Run]) -> Table {
             Cell::number(p10),
             Cell::number(p90),
             ratio.map_or_else(Cell::default, Cell::ratio),
+            Cell::maybe(run.entry.moved.filter(|_| run.engine == OURS).map(|bytes| bytes / 1024.0)),
             when(records, run.entry).into(),
         ]);
     }

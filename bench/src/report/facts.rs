@@ -176,12 +176,15 @@ pub(crate) fn rows(records: &Records) -> Section {
         "p90",
         "MiB",
         "Ratio",
+        "Moved, KiB",
+        "At most",
         "Launcher",
         "Measured",
     ];
     let mut table = Table::new(&head);
     for entry in &records.entries {
         let mib = |kib: Option<f64>| Cell::maybe(kib.map(|kib| kib / 1024.0));
+        let kib = |bytes: Option<f64>| Cell::maybe(bytes.map(|bytes| bytes / 1024.0));
         table.rows.push(vec![
             entry.bench.clone().into(),
             entry.metric.clone().into(),
@@ -203,6 +206,8 @@ pub(crate) fn rows(records: &Records) -> Section {
             Cell::maybe(entry.peer_p90),
             mib(entry.peer_memory),
             Cell::maybe(entry.ratio),
+            kib(entry.moved),
+            kib(entry.moved_bound),
             entry.launcher.clone().unwrap_or_default().into(),
             when(records, entry).into(),
         ]);

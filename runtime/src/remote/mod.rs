@@ -43,6 +43,8 @@ pub(crate) struct Remote {
     asked: Mutex<HashMap<u64, Asked>>,
     /// Questions without an answer, to know without a lock.
     waiting: AtomicUsize,
+    /// Bytes of all messages so far.
+    sent: AtomicU64,
     pub(crate) progress: progress::Progress,
     pub(crate) calls: calls::Calls,
     pub(crate) session: session::Session,
@@ -68,6 +70,7 @@ impl Remote {
             circles: circles::Circles::default(),
             obtaining: tokio::sync::Mutex::default(),
             waiting: AtomicUsize::new(0),
+            sent: AtomicU64::new(0),
             fabric,
             next: AtomicU64::new(1),
             asked: Mutex::default(),
@@ -110,6 +113,7 @@ impl Remote {
     pub(crate) fn tell(&self, to: RankId, message: &Message, body: Body) {
         let head = SmallVec::<[u8; 128]>::new();
         let head = postcard::to_extend(message, head).expect("messages have a length and no maps");
+        self.sent.fetch_add((head.len() + body.len()) as u64, Ordering::Relaxed);
         self.fabric.send(to, &head, body);
         self.progress.sent();
     }
@@ -133,6 +137,11 @@ impl Remote {
             Ok(answer) => answer,
             Err(_) => std::future::pending().await,
         }
+    }
+
+    /// Bytes of all messages that this rank has sent.
+    pub(crate) fn sent_bytes(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
     }
 
     /// Whether another rank owes this one something.

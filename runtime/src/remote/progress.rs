@@ -1,7 +1,7 @@
 //! Who keeps frames moving when no worker does.
 //!
 //! ```text
-//!  moved something ──▶ look again at once, for BRISK ──▶ sleep: all threads work: half the quiet time;
+//!  moved something ──▶ look again at once, for BRISK ──▶ sleep: all threads work: the quiet time;
 //!        ▲             (unless workers need the cores)    │     else a sixteenth of it; ≤ 2 ms
 //!        └──────────── moved, or somebody sent ───────────┘
 //!
@@ -36,15 +36,15 @@ const WORTH: u64 = 2000;
 /// worker where both share a core, so it sleeps longer and longer; but a worker that finds something to do
 /// tells nobody, and then frames wait for the end of the sleep.
 const SPARED: (Duration, Duration) = (Duration::from_micros(200), LONGEST);
-/// Sleeps that are not longer than the one before after the thread has found frames that no worker took: the
-/// next ones probably come when workers are busy, too.
+/// Sleeps that are not longer than the one before after one that ended while workers were busy: the next ones
+/// probably do, too.
 const HELD: u32 = 64;
 /// How long workers that have work go on without a look.
 const BETWEEN: Duration = Duration::from_micros(50);
 /// Its shortest sleep.
 const SHORTEST: Duration = Duration::from_micros(20);
 /// The same while all threads work: bodies on their way keep it at that, and each look takes time from calls.
-const SHORTEST_BUSY: Duration = Duration::from_micros(70);
+const SHORTEST_BUSY: Duration = Duration::from_micros(100);
 /// Its longest sleep: waking and looking takes some 25 µs, so that an idle rank needs less than two
 /// per cent of a core.
 const LONGEST: Duration = Duration::from_millis(2);
@@ -54,8 +54,9 @@ const DEEP: Duration = Duration::from_micros(500);
 /// An idle rank sleeps for this part of the time that has been quiet: what comes at intervals, as the steps of
 /// an iteration do, is late by no larger part of the interval.
 const IDLE_PART: u32 = 16;
-/// The same while all threads work: then each look takes time from a call.
-const BUSY_PART: u32 = 2;
+/// The same while all threads work: then each look takes time from a call, 15 µs with what it pushes aside. So
+/// a call of a millisecond is disturbed four times.
+const BUSY_PART: u32 = 1;
 /// How late the kernel may end a sleep of the thread, in nanoseconds; 50 µs unless it is told.
 const SLACK: u64 = 1000;
 
@@ -139,6 +140,12 @@ impl Progress {
                 .between
                 .compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed)
                 .is_ok()
+    }
+
+    /// Whether some worker has ended a piece of work lately; then it soon ends another, and looks.
+    fn turned_lately(&self) -> bool {
+        let last = self.between.load(Ordering::Relaxed);
+        self.now().saturating_sub(last) < 2 * BETWEEN.as_micros() as u64
     }
 
     /// Whether a worker that has looked since `start` is to look on; `expects` says that others owe this
@@ -235,19 +242,17 @@ impl Default for Spared {
 }
 
 impl Spared {
-    /// The length of the sleep that begins now.
-    fn length(&mut self) -> Duration {
-        let length = self.next;
+    /// A worker still looks, or again.
+    fn grow(&mut self) {
         if self.held > 0 {
             self.held -= 1;
         } else {
-            self.next = (2 * length).min(SPARED.1);
+            self.next = (2 * self.next).min(SPARED.1);
         }
-        length
     }
 
-    /// The thread has found frames.
-    fn found(&mut self) {
+    /// Workers had no time for frames.
+    fn needed(&mut self) {
         *self = Self { next: SPARED.0, held: HELD };
     }
 }
@@ -266,7 +271,7 @@ pub(super) fn start(rank: &Arc<Rank>) -> std::io::Result<()> {
     let run = move || {
         // Where it cannot be set, sleeps are longer.
         let _ = nix::sys::prctl::set_timerslack(SLACK);
-        let (mut seen, mut since, mut looks) = (0, Instant::now(), 0);
+        let (mut seen, mut since, mut looks, mut was_idle) = (0, Instant::now(), 0, false);
         let mut spared = Spared::default();
         while let Some(rank) = weak.upgrade() {
             let Some(remote) = &rank.remote else { return };
@@ -277,19 +282,29 @@ pub(super) fn start(rank: &Arc<Rank>) -> std::io::Result<()> {
             let looked = progress.looks.load(Ordering::Relaxed);
             let gave_up = progress.gave_up.swap(false, Ordering::SeqCst);
             if std::mem::replace(&mut looks, looked) != looked && !gave_up {
-                progress.spare(spared.length());
-                continue;
+                progress.spare(spared.next);
+                if rank.scheduler.is_searched() {
+                    spared.grow();
+                    continue;
+                }
+                if progress.turned_lately() {
+                    continue;
+                }
+                // The worker has found work that takes it long: others may wait for answers.
+                spared.needed();
+                looks = progress.looks.load(Ordering::Relaxed);
             }
-            if remote.poll() {
-                spared.found();
-            }
+            remote.poll();
             rank.send_results();
             let events = progress.events.load(Ordering::Relaxed);
-            if events != seen {
+            let is_idle = rank.scheduler.is_idle();
+            // A rank that has just run dry begins to wait: how long it worked says nothing about that.
+            if events != seen || is_idle && !was_idle {
                 (seen, since) = (events, Instant::now());
             }
+            was_idle = is_idle;
             let quiet = since.elapsed();
-            if quiet < BRISK && rank.scheduler.is_idle() {
+            if quiet < BRISK && is_idle {
                 std::thread::yield_now();
             } else {
                 let busy = rank.scheduler.is_full();
@@ -320,11 +335,18 @@ mod tests {
     #[test]
     fn sleeps_grow_unless_the_thread_is_needed() {
         let mut spared = Spared::default();
-        let lengths: Vec<_> = (0..6).map(|_| spared.length().as_micros()).collect();
+        let mut next = || {
+            let length = spared.next;
+            spared.grow();
+            length.as_micros()
+        };
+        let lengths: Vec<_> = (0..6).map(|_| next()).collect();
         assert_eq!(lengths, [200, 400, 800, 1600, 2000, 2000]);
-        spared.found();
-        assert!((0..=HELD).all(|_| spared.length() == SPARED.0));
-        assert_eq!(spared.length(), 2 * SPARED.0);
+        spared.needed();
+        (0..HELD).for_each(|_| spared.grow());
+        assert_eq!(spared.next, SPARED.0);
+        spared.grow();
+        assert_eq!(spared.next, 2 * SPARED.0);
     }
 
     /// A worker that gives up while the thread is about to sleep for it is not overlooked.

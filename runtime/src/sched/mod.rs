@@ -447,6 +447,11 @@ impl Scheduler {
         self.active.fetch_update(Ordering::SeqCst, Ordering::SeqCst, more).is_err()
     }
 
+    /// Whether some worker looks for work.
+    pub(crate) fn is_searched(&self) -> bool {
+        self.searching.load(Ordering::Relaxed) > 0
+    }
+
     /// Whether no worker does anything.
     pub(crate) fn is_idle(&self) -> bool {
         self.active.load(Ordering::Relaxed) == 0

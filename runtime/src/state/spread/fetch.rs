@@ -29,6 +29,9 @@ pub(super) const FRAME_CHUNKS: u32 = 64;
 /// Answers that may be on their way to one fetch at once.
 const AT_ONCE: usize = 8;
 
+/// Bytes of a base from which on they are kept out of the caches, where the copy is about to be read.
+const MANY: usize = 1 << 20;
+
 /// Chunks of one home that are moved together.
 struct Part {
     chunks: Range<u32>,
@@ -102,7 +105,11 @@ impl Spread {
         self.count(|stats| &stats.pulled_bytes, bytes.len() as u64)?;
         if lands {
             body.land(&copy)?;
-            copy.copy_to(0, &base, 0, bytes.len())?;
+            if bytes.len() < MANY {
+                copy.copy_to(0, &base, 0, bytes.len())?;
+            } else {
+                copy.copy_aside(0, &base, 0, bytes.len())?;
+            }
             share.filled.set_range(chunks.clone());
         } else {
             // Blocks are whole pages: what follows the value's last byte is zero in all of them.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  copy  ..AB....C...      runs of bytes that differ        ┌ chunk │ kind │ 2 (u32) ┐ start,len-1 (u16) × 2 │ A B C
-//!  base  ............  ─▶  [2..4] [8..9]               ─▶   └ many runs: kind 1, a bit for each byte ─────────┘
+//!  base  ............  ─▶  [2..4] [8..9]               ─▶   └ many runs: kind 1, n bytes: a bit for each byte ┘
 //! ```
 //!
 //! A byte that did not change is never in a patch: another host may have pushed it meanwhile.
@@ -16,8 +16,10 @@ use mobula_shm::CHUNK_BYTES;
 const RUNS: u32 = 0;
 const BITS: u32 = 1;
 const HEAD: usize = 12;
-/// Runs from which a bit for each byte takes less room.
-const MOST_RUNS: usize = CHUNK_BYTES / 8 / 4;
+/// Bytes that say where a run is.
+const RUN: usize = 4;
+/// Runs beyond which a bit for each byte of a chunk takes less room.
+const MOST_RUNS: usize = CHUNK_BYTES / 8 / RUN;
 
 /// The ranges where `now` and `before`, of one length, differ. `unit` is the granularity: one byte, or
 /// the 4 or 8 bytes of an element.
@@ -100,8 +102,10 @@ impl Patch {
     /// Adds the `runs` of `now`, the bytes of `chunk`.
     pub(crate) fn add(&mut self, chunk: u32, now: &[u8], runs: &[Range<usize>]) {
         let out = &mut self.bytes;
-        let kind = if runs.len() > MOST_RUNS { BITS } else { RUNS };
-        for word in [chunk, kind, runs.len() as u32] {
+        // A bit for each byte up to the last that is sent, or 4 bytes for each run: whichever takes less.
+        let bits = runs.last().map_or(0, |run| run.end.div_ceil(8));
+        let (kind, count) = if runs.len() * RUN > bits { (BITS, bits) } else { (RUNS, runs.len()) };
+        for word in [chunk, kind, count as u32] {
             out.extend_from_slice(&word.to_le_bytes());
         }
         if kind == RUNS {
@@ -112,7 +116,7 @@ impl Patch {
             }
         } else {
             let at = out.len();
-            out.resize(at + CHUNK_BYTES / 8, 0);
+            out.resize(at + bits, 0);
             for byte in runs.iter().flat_map(Clone::clone) {
                 out[at + byte / 8] |= 1 << (byte % 8);
             }
@@ -137,16 +141,16 @@ pub(crate) fn read<E: From<Malformed>>(
         let (chunk, kind, count) = (word(0), word(4), word(8) as usize);
         let runs = match kind {
             RUNS if count <= MOST_RUNS => {
-                let (words, _) = take(&mut body, count * 4)?.as_chunks::<4>();
+                let (words, _) = take(&mut body, count * RUN)?.as_chunks::<4>();
                 let run = |w: &[u8; 4]| {
                     let start = usize::from(u16::from_le_bytes([w[0], w[1]]));
                     start..start + usize::from(u16::from_le_bytes([w[2], w[3]])) + 1
                 };
                 words.iter().map(run).collect()
             }
-            BITS => {
-                let bits = take(&mut body, CHUNK_BYTES / 8)?;
-                runs(CHUNK_BYTES, 1, |at| spread(bits[at / 8]))
+            BITS if count <= CHUNK_BYTES / 8 => {
+                let bits = take(&mut body, count)?;
+                runs(count * 8, 1, |at| spread(bits[at / 8]))
             }
             _ => return Err(Malformed.into()),
         };
