@@ -38,7 +38,7 @@ const WORTH: u64 = 2000;
 const SPARED: (Duration, Duration) = (Duration::from_micros(200), LONGEST);
 /// Sleeps that are not longer than the one before after one that ended while workers were busy: the next ones
 /// probably do, too.
-const HELD: u32 = 64;
+const HELD: u32 = 16;
 /// How long workers that have work go on without a look.
 const BETWEEN: Duration = Duration::from_micros(50);
 /// Its shortest sleep.
@@ -78,7 +78,7 @@ pub(crate) struct Progress {
     patience: AtomicU64,
     /// Since when a worker has looked for work; 0 once it was found.
     dry: AtomicU64,
-    /// When a worker looked last between two calls.
+    /// When a worker looked last between two calls, or began to look.
     between: AtomicU64,
     stop: AtomicBool,
     /// Whether the thread is in a sleep long enough to be woken from when something is sent.
@@ -164,8 +164,9 @@ impl Progress {
 
     /// A worker has had nothing to do since `then`.
     pub(crate) fn ran_dry(&self, then: Instant) {
-        let then = then.saturating_duration_since(self.started);
-        self.dry.store(then.as_micros() as u64, Ordering::Relaxed);
+        let then = then.saturating_duration_since(self.started).as_micros() as u64;
+        self.dry.store(then, Ordering::Relaxed);
+        self.between.store(then, Ordering::Relaxed);
     }
 
     /// A worker has something to do again; `at_once` says that it did not have to wait.
