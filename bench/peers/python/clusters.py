@@ -66,7 +66,8 @@ def fill(blocks, n, lo, rows, numbers_of):
         columns = block.T
         while at < end:
             row = at % rows
-            some = min(end - at, rows - row)
+            # Some at a time, so that what is made on the way is small.
+            some = min(end - at, rows - row, 1024)
             numbers = numbers_of(row, row + some)[:, 1:]
             columns[:some, 0] = 1
             columns[:some, 1:-1] = numbers
@@ -108,7 +109,8 @@ def sums_of(blocks, table):
         np.bitwise_and(pairs, _TWOS, out=pairs)
         matmul(distances, block.T, out=found)
         # The first row of a block counts its points. One that is in two clusters is between them.
-        if found[:, 0].sum() != 2 * block[0].sum():
+        members = found[:, 0].sum()
+        if members != 2 * BLOCK and members != 2 * block[0].sum():
             _decide(distances, block, table)
             matmul(distances, block.T, out=found)
     return 0.5 * sums[:, :, :-1].sum(axis=0, dtype=np.float64)
