@@ -89,7 +89,7 @@ def first_centres(rows, n):
 
 
 def table_of(centres):
-    """What a step needs of the centres: times a block it is half of the squared distances, scaled."""
+    """What a step needs of the centres: times a block it is half the squares of distances, scaled."""
     squares = 0.5 * (centres * centres).sum(axis=1, keepdims=True)
     return _SCALE * np.hstack([squares, -centres, np.ones_like(squares)])
 
