@@ -71,6 +71,8 @@ struct Columns {
         }
     }
 
+    // From FIRST on: what the first column adds is the same for all points, whose first number is 1.
+    template <int FIRST>
     void add(const float* x, v128_t* l, v128_t* h) const
     {
         const v128_t some = wasm_v128_load(x);
@@ -78,7 +80,7 @@ struct Columns {
             wasm_i32x4_shuffle(some, some, 0, 0, 0, 0), wasm_i32x4_shuffle(some, some, 1, 1, 1, 1),
             wasm_i32x4_shuffle(some, some, 2, 2, 2, 2), wasm_i32x4_shuffle(some, some, 3, 3, 3, 3)
         };
-        for (int k = 0; k < 4; k++) {
+        for (int k = FIRST; k < 4; k++) {
             *l = wasm_f32x4_relaxed_madd(each[k], low[k], *l);
             *h = wasm_f32x4_relaxed_madd(each[k], high[k], *h);
         }
@@ -99,20 +101,31 @@ inline int least(v128_t low, v128_t high)
 // the other when they are in the same cluster.
 inline void addPoints(const Table& table, const Point* points, int n, float sums[][kClusters][kColumns])
 {
-    constexpr int kSome = 128;
+    // Only the first columns wait for memory: so few points that the processor has fetched the next ones when
+    // it gets there.
+    constexpr int kSome = 64;
     alignas(64) static float scores[kSome][kClusters];
     for (; n > 0; n -= kSome, points += kSome) {
         const int some = n < kSome ? n : kSome;
-        for (int j = 0; j < kColumns - 4; j += 4) {
+        float* const end = scores[some];
+        {
+            const Columns columns(table.of[0]);
+            const float* x = points->x;
+#pragma clang loop unroll_count(4)
+            for (float* s = scores[0]; s != end; s += kClusters, x += kColumns) {
+                v128_t low = columns.low[0], high = columns.high[0];
+                columns.add<1>(x, &low, &high);
+                wasm_v128_store(s, low);
+                wasm_v128_store(s + 4, high);
+            }
+        }
+        for (int j = 4; j < kColumns - 4; j += 4) {
             const Columns columns(table.of[j]);
             const float* x = points->x + j;
-            float* s = scores[0];
-            float* end = scores[some];
 #pragma clang loop unroll_count(4)
-            for (; s != end; s += kClusters, x += kColumns) {
-                v128_t low = wasm_f32x4_const_splat(0), high = low;
-                if (j > 0) low = wasm_v128_load(s), high = wasm_v128_load(s + 4);
-                columns.add(x, &low, &high);
+            for (float* s = scores[0]; s != end; s += kClusters, x += kColumns) {
+                v128_t low = wasm_v128_load(s), high = wasm_v128_load(s + 4);
+                columns.add<0>(x, &low, &high);
                 wasm_v128_store(s, low);
                 wasm_v128_store(s + 4, high);
             }
@@ -120,12 +133,11 @@ inline void addPoints(const Table& table, const Point* points, int n, float sums
         const Columns columns(table.of[kColumns - 4]);
         const Point* p = points;
         float* s = scores[0];
-        float* end = scores[some];
         char* sum = reinterpret_cast<char*>(sums);
 #pragma clang loop unroll_count(4)
         for (uint32_t which = 0; s != end; s += kClusters, p++, which ^= sizeof sums[0]) {
             v128_t low = wasm_v128_load(s), high = wasm_v128_load(s + 4);
-            columns.add(p->x + kColumns - 4, &low, &high);
+            columns.add<0>(p->x + kColumns - 4, &low, &high);
             const uint32_t at = uint32_t(least(low, high)) * sizeof sums[0][0] + which;
             add(reinterpret_cast<float*>(sum + at), *p);
         }

@@ -11,13 +11,13 @@ if __name__ == "__main__":
     with local_dask.cluster(workers) as (client, homes):
         parts = []
         for i in range(workers):
-            points = clusters.points_of(rows, *clusters.part(n, i, workers))
+            points = clusters.points_of(rows, n, *clusters.part(n, i, workers))
             parts.append(client.scatter(points, workers=[homes[i]], direct=True))
 
-        def step(centres):
+        def step(table):
             # Each task runs where its part is.
             tasks = [
-                client.submit(clusters.sums_of, part, centres, workers=[home], pure=False)
+                client.submit(clusters.sums_of, part, table, workers=[home], pure=False)
                 for part, home in zip(parts, homes)
             ]
             return sum(client.gather(tasks, direct=False))

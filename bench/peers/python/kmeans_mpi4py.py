@@ -8,11 +8,11 @@ world = MPI.COMM_WORLD
 n, repetitions, _ = clusters.arguments()
 rows = clusters.rows()
 n = n or len(rows)
-points = clusters.points_of(rows, *clusters.part(n, world.rank, world.size))
+points = clusters.points_of(rows, n, *clusters.part(n, world.rank, world.size))
 
 
-def step(centres):
-    sums = clusters.sums_of(points, centres)
+def step(table):
+    sums = clusters.sums_of(points, table)
     world.Allreduce(MPI.IN_PLACE, sums, op=MPI.SUM)
     return sums
 

@@ -5,7 +5,7 @@ import clusters
 n, repetitions, _ = clusters.arguments()
 rows = clusters.rows()
 n = n or len(rows)
-points = clusters.points_of(rows, 0, n)
+points = clusters.points_of(rows, n, *clusters.part(n, 0, 1))
 clusters.run(
-    lambda centres: clusters.sums_of(points, centres), clusters.first_centres(rows, n), n, repetitions
+    lambda table: clusters.sums_of(points, table), clusters.first_centres(rows, n), n, repetitions
 )

@@ -9,12 +9,12 @@ import ray
 
 @ray.remote
 class Worker:
-    def __init__(self, points, index, parts):
-        lo, hi = clusters.part(len(points), index, parts)
+    def __init__(self, points, n, index, parts):
+        lo, hi = clusters.part(n, index, parts)
         self.points = points[lo:hi]
 
-    def sums_of(self, centres):
-        return clusters.sums_of(self.points, centres)
+    def sums_of(self, table):
+        return clusters.sums_of(self.points, table)
 
 
 n, repetitions, workers = clusters.arguments()
@@ -26,12 +26,12 @@ ray.init(
 )
 rows = clusters.rows()
 n = n or len(rows)
-shared = ray.put(clusters.points_of(rows, 0, n))
-actors = [Worker.remote(shared, i, workers) for i in range(workers)]
+shared = ray.put(clusters.points_of(rows, n, *clusters.part(n, 0, 1)))
+actors = [Worker.remote(shared, n, i, workers) for i in range(workers)]
 
 
-def step(centres):
-    return sum(ray.get([actor.sums_of.remote(centres) for actor in actors]))
+def step(table):
+    return sum(ray.get([actor.sums_of.remote(table) for actor in actors]))
 
 
 clusters.run(step, clusters.first_centres(rows, n), n, repetitions)

@@ -9,7 +9,11 @@ Under an ordinary Python it is numpy's own product.
 from mobula import _host
 from mobula._errors import Error
 
-_FUNCTIONS = {"float64": "__mobula_blas_dgemm", "float32": "__mobula_blas_sgemm"}
+#: By the letter of the type, which costs a tenth of its name.
+_FUNCTIONS = {
+    "d": _host.Numbers("__mobula_blas_dgemm", "qqqqqdqqqqdqq"),
+    "f": _host.Numbers("__mobula_blas_sgemm", "qqqqqdqqqqdqq"),
+}
 
 
 def matmul(a, b, out=None, accumulate=False):
@@ -26,25 +30,31 @@ def matmul(a, b, out=None, accumulate=False):
     import numpy
 
     a, b = numpy.asarray(a), numpy.asarray(b)
-    if a.dtype != b.dtype or a.dtype.name not in _FUNCTIONS or not a.dtype.isnative:
-        raise Error(f"matmul: {a.dtype} and {b.dtype}; both are float64 or both float32")
-    if a.ndim != 2 or b.ndim not in (1, 2) or a.shape[1] != b.shape[0]:
-        raise Error(f"matmul: shapes {a.shape} and {b.shape} do not fit")
-    shape = a.shape[:1] + b.shape[1:]
+    dtype, shape, inner = a.dtype, a.shape, b.shape
+    if b.dtype != dtype or dtype.char not in _FUNCTIONS or not dtype.isnative:
+        raise Error(f"matmul: {dtype} and {b.dtype}; both are float64 or both float32")
+    if len(shape) != 2 or len(inner) not in (1, 2) or shape[1] != inner[0]:
+        raise Error(f"matmul: shapes {shape} and {inner} do not fit")
+    shape = shape[:1] + inner[1:]
     if out is None:
         if accumulate:
             raise Error("matmul: there is nothing to accumulate in without out")
-        out = numpy.empty(shape, a.dtype)
-    elif out.shape != shape or out.dtype != a.dtype or not out.flags.writeable:
-        raise Error(f"matmul: out is {out.dtype}{out.shape}, not a writeable {a.dtype}{shape}")
-    c = out.reshape(-1, 1) if b.ndim == 1 and _is_dense(out.reshape(1, -1)) else out
-    if c.ndim != 2 or not _is_dense(c):
+        out = numpy.empty(shape, dtype)
+    elif out.shape != shape or out.dtype != dtype or not out.flags.writeable:
+        raise Error(f"matmul: out is {out.dtype}{out.shape}, not a writeable {dtype}{shape}")
+    c = out
+    if len(inner) == 1:
+        b = b.reshape(-1, 1)
+        # A vector is one column, or one row without gaps.
+        c = out.reshape(-1, 1) if _leading(out.reshape(1, -1)) else out
+    leading = _leading(c) if c.ndim == 2 else 0
+    if not leading:
         raise Error("matmul: the rows of out have gaps, or are not aligned")
-    _product(a, b.reshape(-1, 1) if b.ndim == 1 else b, c, accumulate)
+    _product(a, b, c, leading, accumulate)
     return out
 
 
-def _product(a, b, c, accumulate):
+def _product(a, b, c, leading, accumulate):
     if c.size == 0:
         return
     if not _host.in_sandbox():
@@ -54,12 +64,10 @@ def _product(a, b, c, accumulate):
             c[...] = a @ b
         return
     (a, turn_a, lda), (b, turn_b, ldb) = _operand(a), _operand(b)
-    _host.request(
-        _FUNCTIONS[c.dtype.name],
+    _FUNCTIONS[c.dtype.char](
         turn_a,
         turn_b,
-        c.shape[0],
-        c.shape[1],
+        *c.shape,
         a.shape[1],
         1.0,
         _address(a),
@@ -68,7 +76,7 @@ def _product(a, b, c, accumulate):
         ldb,
         1.0 if accumulate else 0.0,
         _address(c),
-        _leading(c),
+        leading,
     )
 
 
@@ -78,23 +86,23 @@ def _address(array):
 
 def _operand(array):
     """The array or a copy, whether it lies column after column, and its leading dimension."""
-    if _is_dense(array):
-        return array, 0, _leading(array)
-    if _is_dense(array.T):
-        return array, 1, _leading(array.T)
+    leading = _leading(array)
+    if leading:
+        return array, 0, leading
+    leading = _leading(array.T)
+    if leading:
+        return array, 1, leading
     array = array.copy(order="C")
     return array, 0, _leading(array)
 
 
-def _is_dense(array):
-    """Whether it lies row after row, each without gaps."""
+def _leading(array):
+    """Elements from one row to the next; 0 when it does not lie row after row, each without gaps."""
     rows, cols = array.shape
     down, right = array.strides
     size = array.itemsize
-    fits = rows <= 1 or (down % size == 0 and down >= cols * size)
-    return bool(array.flags.aligned and (cols <= 1 or right == size) and fits)
-
-
-def _leading(array):
-    rows, cols = array.shape
-    return max(cols, 1) if rows <= 1 else array.strides[0] // array.itemsize
+    if not array.flags.aligned or (cols > 1 and right != size):
+        return 0
+    if rows <= 1:
+        return cols or 1
+    return down // size if down % size == 0 and down >= cols * size else 0
