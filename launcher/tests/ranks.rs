@@ -89,6 +89,15 @@ fn a_fan_out_uses_every_rank_and_statistics_are_of_all() {
 }
 
 #[test]
+fn ranks_that_share_a_mask_are_warned_once() {
+    let Some(launch) = mpirun(4) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    compile(dir.path(), "fan", FAN);
+    let (_, err) = expect(&shell(&format!("{launch} mobula run fan.wasm"), dir.path()), 0);
+    assert_eq!(err.matches("4 ranks share one mask").count(), 1, "{err}");
+}
+
+#[test]
 fn sixty_four_ranks_on_any_number_of_cores() {
     let Some(launch) = mpirun(64) else { return };
     let dir = tempfile::tempdir().unwrap();
