@@ -145,11 +145,18 @@ fn main() -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
+        // Whoever reads has seen enough: `mobula-bench list | head`.
+        Err(err) if is_broken_pipe(&err) => ExitCode::FAILURE,
         Err(err) => {
             eprintln!("mobula-bench: error: {err:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn is_broken_pipe(err: &anyhow::Error) -> bool {
+    let broken = |cause: &std::io::Error| cause.kind() == std::io::ErrorKind::BrokenPipe;
+    err.downcast_ref().is_some_and(broken)
 }
 
 fn definitions(place: &Place) -> Result<Vec<Definition>> {
@@ -298,7 +305,8 @@ fn run_app(run: &RunApp) -> Result<()> {
             let faster = first.median / row.median;
             let efficiency = faster * workers(first) / workers(row);
             let at = Placement { threads: case.threads, ranks: case.ranks, hosts: case.hosts };
-            println!("{at}: {faster:.2} times as fast, efficiency {efficiency:.2}");
+            let mut out = std::io::stdout().lock();
+            writeln!(out, "{at}: {faster:.2} times as fast, efficiency {efficiency:.2}")?;
         }
     }
     rows.record(&place)
@@ -308,6 +316,14 @@ fn compare_records(before: PathBuf, after: PathBuf, strict: bool, json: bool) ->
     let (before, after) = (Records::read(&[before])?, Records::read(&[after])?);
     let changes = compare(&before, &after);
     ensure!(!changes.is_empty(), "the two records have no metric in common");
+    if let (Some(was), Some(is)) = (before.heads.last(), after.heads.last())
+        && was.place() != is.place()
+    {
+        let (was, is) = (was.place(), is.place());
+        eprintln!(
+            "mobula-bench: warning: not the same machine, {was} and {is}: only ratios compare"
+        );
+    }
     let count = |verdict| changes.iter().filter(|change| change.verdict == verdict).count();
     for change in &changes {
         let mut out = std::io::stdout().lock();

@@ -52,6 +52,14 @@ pub struct Head {
     pub versions: BTreeMap<String, Value>,
 }
 
+impl Head {
+    /// The machine in words: what has to be the same for numbers to be comparable.
+    #[must_use]
+    pub fn place(&self) -> String {
+        format!("{} ({}, {} CPUs)", self.machine, self.cpu, self.cpus)
+    }
+}
+
 /// Three quantiles of one measured quantity.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Spread {
@@ -205,6 +213,12 @@ impl Entry {
         words.join(" × ")
     }
 
+    /// A value that no measurement gives.
+    fn below_zero(&self) -> Option<f64> {
+        let theirs = [self.peer_median, self.peer_p10, self.peer_p90].into_iter().flatten();
+        [self.median, self.p10, self.p90].into_iter().chain(theirs).find(|value| *value < 0.0)
+    }
+
     /// Takes the placement out of the metric's name, unless fields say it.
     fn settle(&mut self, cpus: u32) {
         let mut what = self.metric.as_str();
@@ -285,6 +299,9 @@ impl Records {
             let mut entry: Entry = serde_json::from_value(line).with_context(at)?;
             if self.heads.len() == before {
                 bail!("{}: a row, and no line before it says on which machine", at());
+            }
+            if let Some(value) = entry.below_zero() {
+                bail!("{}: {} {} is {value} {}", at(), entry.bench, entry.metric, entry.unit);
             }
             entry.head = self.heads.len() - 1;
             entry.settle(self.heads[entry.head].cpus);
@@ -384,6 +401,10 @@ mod tests {
         for bad in ["{", "[1]", r#"{"bench":"b"}"#, r#"{"machine":3}"#] {
             let said = format!("{:#}", read(&[HEAD, bad]).unwrap_err());
             assert!(said.starts_with("r.jsonl:2: "), "{said}");
+        }
+        for (median, more) in [(-2.0, ""), (2.0, r#","peer_median":-2"#)] {
+            let said = read(&[HEAD, &row("m", median, more)]).unwrap_err().to_string();
+            assert_eq!(said, "r.jsonl:2: b m is -2 ns");
         }
         let said = read(&[&row("m", 1.0, "")]).unwrap_err().to_string();
         assert!(said.starts_with("r.jsonl:1: a row, and no line before it"), "{said}");

@@ -97,3 +97,32 @@ fn what_cannot_be_is_refused_in_one_line() {
         assert!(!said.contains("panicked"), "{said}");
     }
 }
+
+#[test]
+fn records_of_two_machines_are_compared_with_a_warning() {
+    let dir = tempfile::tempdir().unwrap();
+    let row = r#"{"bench":"b","metric":"m","unit":"ns","median":2,"p10":1,"p90":3}"#;
+    let record = |cpu: &str| {
+        let file = dir.path().join(cpu);
+        let head = format!(r#"{{"machine":"two","cpu":"{cpu}","cpus":2}}"#);
+        std::fs::write(&file, format!("{head}\n{row}\n")).unwrap();
+        file
+    };
+    let (one, other) = (record("one"), record("other"));
+    for (after, warned) in [(&one, false), (&other, true)] {
+        let done = bench().arg("compare").args([&one, after]).output().unwrap();
+        let said = String::from_utf8_lossy(&done.stderr);
+        assert!(done.status.success(), "{said}");
+        assert_eq!(said.contains("two (one, 2 CPUs) and two (other, 2 CPUs)"), warned, "{said}");
+    }
+}
+
+#[test]
+fn a_reader_who_has_seen_enough_is_no_error() {
+    let mut list = bench();
+    let stdio = std::process::Stdio::piped;
+    let mut child = list.arg("list").stdout(stdio()).stderr(stdio()).spawn().unwrap();
+    drop(child.stdout.take());
+    let done = child.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&done.stderr), "");
+}

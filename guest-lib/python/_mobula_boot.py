@@ -73,6 +73,7 @@ def _mobula_boot_prepare(sources, name, source, paths, argv=()):
     for module in ("mobula", "pyfaasm.core", "pyfaasm.code", "pyfaasm.state"):
         if module in sources:
             importlib.import_module(module)
+    importlib.import_module("mobula._files").prepare()
     entries = importlib.import_module("mobula._entries")
     program = entries.start_program(name)
     try:

@@ -18,6 +18,7 @@ pub const LIBRARY: &[(&str, &str)] = sources![
     "mobula._describe": "mobula/_describe.py",
     "mobula._entries": "mobula/_entries.py",
     "mobula._errors": "mobula/_errors.py",
+    "mobula._files": "mobula/_files.py",
     "mobula._host": "mobula/_host.py",
     "mobula._identity": "mobula/_identity.py",
     "mobula._locks": "mobula/_locks.py",

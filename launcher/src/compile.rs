@@ -36,12 +36,25 @@ pub fn read_module(path: &Path) -> Result<Vec<u8>> {
             .read_to_end(&mut bytes)
             .context("reading the module")?;
     } else {
+        refuse_source(path)?;
         let file = std::fs::File::open(path);
         let file = file.with_context(|| format!("cannot open module {}", path.display()))?;
         let read = file.take(limit).read_to_end(&mut bytes);
         read.with_context(|| format!("cannot read module {}", path.display()))?;
     }
     Ok(bytes)
+}
+
+/// A source has to be compiled first; what else is a text is taken for Python.
+fn refuse_source(path: &Path) -> Result<()> {
+    let compiler = match path.extension().and_then(|extension| extension.to_str()) {
+        Some("c") => "cc",
+        Some("cc" | "cpp" | "cxx" | "C") => "c++",
+        Some("rs") => "rustc",
+        _ => return Ok(()),
+    };
+    let (file, module) = (path.display(), path.with_extension("wasm"));
+    bail!("{file} is a source: mobula {compiler} -o {} {file}", module.display())
 }
 
 /// The name under which a module is registered when none is given: its file's stem.

@@ -1,7 +1,8 @@
-//! `mobula info` for a Python file: the interpreter loads it and says what it has. A program of ours does
-//! so in one call, in the sandbox, with the file as a text in it.
+//! Looking at a Python file, for `mobula info` and `upload`: the interpreter loads or parses it, and says what
+//! it has. A program of ours does so in one call, in the sandbox, with the file as a text in it.
 
 use std::fmt::Write;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
@@ -11,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::cli::node::InfoArgs;
 use crate::compile::{cache, name_of, read_module};
 use crate::progress::compiling;
-use crate::python::{module_of, with_paths};
+use crate::python::{find, module_of, with_paths};
 use crate::say;
 
 /// What `mobula._describe` answers.
@@ -35,13 +36,30 @@ pub fn run(args: &InfoArgs) -> Result<u8> {
 
 fn describe(args: &InfoArgs) -> Result<Description> {
     let bytes = read_module(&args.file)?;
-    let text = std::str::from_utf8(&bytes).context("not UTF-8")?;
+    let found = ask("describe", &args.file, &bytes, &args.py_path)?;
+    serde_json::from_slice(&found).context("no answer")
+}
+
+/// Refuses what is no Python; whatever is one where there is no interpreter.
+pub fn check_syntax(file: &Path, bytes: &[u8]) -> Result<()> {
+    std::str::from_utf8(bytes).context("not UTF-8")?;
+    if find().is_none() {
+        return Ok(());
+    }
+    let wrong: Option<String> = serde_json::from_slice(&ask("syntax", file, bytes, &[])?)?;
+    wrong.map_or(Ok(()), |why| bail!(why))
+}
+
+/// What a function of `mobula._describe` finds in a file, as JSON.
+fn ask(look: &str, file: &Path, bytes: &[u8], py_path: &[PathBuf]) -> Result<Vec<u8>> {
+    let text = std::str::from_utf8(bytes).context("not UTF-8")?;
     // JSON's strings are literals of Python.
-    let (file, text) = (format!("{}.py", name_of(&args.file)), serde_json::to_string(text)?);
+    let (file, text) = (format!("{}.py", name_of(file)), serde_json::to_string(text)?);
     let file = serde_json::to_string(&file)?;
-    let program =
-        format!("from mobula._describe import main_of\nmain_func = main_of({file}, {text})\n");
-    let (python, dirs) = with_paths(&args.py_path)?;
+    let program = format!(
+        "from mobula._describe import {look}, main_of\nmain_func = main_of({look}, {file}, {text})\n"
+    );
+    let (python, dirs) = with_paths(py_path)?;
     let config = Config { cache: cache(), threads: 1, python, dirs, ..Config::default() };
     let runtime = Runtime::new(config, Arc::new(ProcessStdio))?;
     const NAME: &str = "info";
@@ -49,7 +67,7 @@ fn describe(args: &InfoArgs) -> Result<Description> {
     compiling(NAME, module, || runtime.register("demo", NAME, program.as_bytes()))?;
     let finished = runtime.call("demo", NAME, 0, Vec::new())?;
     match finished.outcome {
-        Outcome::Returned(0) => serde_json::from_slice(&finished.output).context("no answer"),
+        Outcome::Returned(0) => Ok(finished.output),
         outcome => bail!("the interpreter could not look at it: {outcome:?}"),
     }
 }

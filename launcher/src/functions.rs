@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::cli::parse::Title;
 use crate::cli::store::{FunctionsArgs, RmArgs, UploadArgs};
 use crate::compile::read_module;
+use crate::describe;
 use crate::python::is_python;
 use crate::say;
 use crate::store::name::{Kind, Name};
@@ -25,7 +26,7 @@ pub fn upload(args: &UploadArgs) -> Result<u8> {
     let file = || format!("{} was not stored", args.file.display());
     let entries = if is_python(&args.file) {
         // Which others it has only the interpreter knows.
-        std::str::from_utf8(&wasm).with_context(file)?;
+        describe::check_syntax(&args.file, &wasm).with_context(file)?;
         vec![0]
     } else {
         entries_of(&wasm).with_context(file)?
@@ -58,7 +59,7 @@ pub fn list(args: &FunctionsArgs) -> Result<u8> {
     let store = store::open(args.store.store.as_deref())?;
     let found = store.list(Kind::Function, args.user.as_deref())?;
     if args.json {
-        say(found.iter().map(describe).collect::<Value>())?;
+        say(found.iter().map(description).collect::<Value>())?;
     } else {
         found.iter().try_for_each(|found| say(line(found)))?;
     }
@@ -81,7 +82,7 @@ pub fn line(found: &Listed) -> String {
 }
 
 /// One thing of a list, for programs.
-pub fn describe(found: &Listed) -> Value {
+pub fn description(found: &Listed) -> Value {
     let seconds = |time: SystemTime| time.duration_since(UNIX_EPOCH).ok().map(|t| t.as_secs());
     let mut out = json!({
         "user": found.name.user,

@@ -9,11 +9,13 @@
 //! Invariant: what the launcher of the job says and what MPI says agree, or nothing is run: every rank
 //! being 0 of 1 would run the program n times.
 
+use std::fmt::Write;
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use mobula_runtime::Runtime;
 use mobula_runtime::fabric::Fabric;
+use mobula_runtime::node::runs;
 
 use crate::cli::run::CallArgs;
 use crate::placement::Ranks;
@@ -25,6 +27,8 @@ pub struct Job {
     pub ranks: Ranks,
     /// `None` for a job of one rank.
     pub fabric: Option<Arc<dyn Fabric>>,
+    /// Processes of the other ranks of this host.
+    near: Vec<(u32, u32)>,
 }
 
 /// What the environment says about the job.
@@ -41,7 +45,7 @@ type Var<'a> = &'a dyn Fn(&str) -> Option<String>;
 impl Job {
     /// Finds out which ranks there are, and connects them.
     pub fn start(args: &CallArgs) -> Result<Self> {
-        let alone = Self { ranks: Ranks::ALONE, fabric: None };
+        let alone = Self { ranks: Ranks::ALONE, fabric: None, near: Vec::new() };
         if args.alone {
             return Ok(alone);
         }
@@ -59,7 +63,7 @@ impl Job {
     /// Runs `work` of this rank. If it fails, the whole job ends.
     pub fn run(&self, work: impl FnOnce() -> Result<u8>) -> Result<u8> {
         let Some(fabric) = &self.fabric else { return work() };
-        watch_signals(fabric.clone());
+        watch_signals(fabric.clone(), self.near.clone());
         let done = work();
         if let Err(err) = &done {
             tell(&format!("error: {}{err:#}", self.title()));
@@ -139,13 +143,19 @@ fn connect(said: &Said) -> Result<Job> {
     };
     let mut hasher = DefaultHasher::new();
     mobula_runtime::config::allowed_cpus().hash(&mut hasher);
-    let masks = fabric.gather(hasher.finish())?;
-    let same = |&rank: &u32| masks[rank as usize] == masks[job.rank as usize];
+    // Both in one number, since every rank waits for every other one here.
+    let pid = std::process::id();
+    let all = fabric.gather(u64::from(hasher.finish() as u32) << 32 | u64::from(pid))?;
+    let same = |&rank: &u32| all[rank as usize] >> 32 == all[job.rank as usize] >> 32;
+    let process = |&rank: &u32| (rank, all[rank as usize] as u32);
+    // Processes in other containers have numbers that mean nothing here.
+    let others = |&(rank, pid): &(u32, u32)| rank != job.rank && runs(pid);
+    let processes = near.iter().map(process).filter(others).collect();
     let alike: Vec<u32> = near.iter().copied().filter(same).collect();
     let all = Among { index: job.rank as usize, count: job.size() as usize };
     let ranks = Ranks { job: all, host: place(&near), mask: place(&alike) };
     let fabric = Near::join(fabric.clone(), |number| fabric.gather(number))?;
-    Ok(Job { ranks, fabric: Some(fabric) })
+    Ok(Job { ranks, fabric: Some(fabric), near: processes })
 }
 
 #[cfg(not(feature = "mpi"))]
@@ -157,8 +167,9 @@ fn connect(said: &Said) -> Result<Job> {
     )
 }
 
-/// Ends this process when it is told to or when who started it is gone, and says what was awaited.
-fn watch_signals(fabric: Arc<dyn Fabric>) {
+/// Ends this process when it is told to or when who started it is gone, and says what was awaited, and
+/// which ranks of this host are gone: a launcher that sees one die ends the others before they see it.
+fn watch_signals(fabric: Arc<dyn Fabric>, near: Vec<(u32, u32)>) {
     use nix::sys::signal::Signal;
     // Without it, only a launcher that ends well takes its ranks along.
     let _ = nix::sys::prctl::set_pdeathsig(Signal::SIGTERM);
@@ -175,10 +186,17 @@ fn watch_signals(fabric: Arc<dyn Fabric>) {
         if signals.forever().next().is_some() {
             let job = fabric.job();
             let awaited = mobula_runtime::awaited();
+            let gone: Vec<_> = near.iter().filter(|(_, pid)| !runs(*pid)).collect();
             // Before the job has begun, rank 0 says why it does not.
-            if !awaited.is_empty() && mobula_runtime::has_begun() {
-                let title = job.title(job.rank);
-                tell(&format!("{title} is told to end (SIGTERM); awaited here: {awaited}"));
+            let speaks = !awaited.is_empty() || gone.iter().any(|(rank, _)| *rank == 0);
+            if speaks && mobula_runtime::has_begun() {
+                let mut line = format!("{} is told to end (SIGTERM)", job.title(job.rank));
+                for (rank, pid) in gone {
+                    let _ =
+                        write!(line, "; {} is gone: its process {pid} has ended", job.title(*rank));
+                }
+                let awaited = if awaited.is_empty() { "nothing" } else { &awaited };
+                tell(&format!("{line}; awaited here: {awaited}"));
             }
             remove_segments();
             std::process::exit(exit::KILLED.into());

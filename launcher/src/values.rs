@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::cli::parse::Title;
 use crate::cli::store::{StateArgs, StateCommand};
-use crate::functions::{describe, line};
+use crate::functions::{description, line};
 use crate::say;
 use crate::store::file::{Seal, Writer};
 use crate::store::name::{Kind, Name};
@@ -64,7 +64,7 @@ fn put(store: &DirStore, key: &Title, file: &Path, json: bool) -> Result<()> {
 
 fn summary(name: &Name, seal: Seal) -> Value {
     let listed = store::Listed { name: name.clone(), seal: Some(seal), changed: None };
-    let mut out = describe(&listed);
+    let mut out = description(&listed);
     if name.kind == Kind::Records {
         out["records"] = seal.records.into();
     } else {
@@ -135,7 +135,7 @@ fn list(store: &DirStore, user: Option<&str>, json: bool) -> Result<()> {
     let kind = |kind| if kind == Kind::Records { "appended" } else { "value" };
     if json {
         let described = found.iter().map(|found| {
-            let mut out = describe(found);
+            let mut out = description(found);
             out["kind"] = kind(found.name.kind).into();
             if found.name.kind == Kind::Records {
                 out["records"] = found.seal.map(|seal| seal.records).into();

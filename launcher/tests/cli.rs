@@ -90,7 +90,7 @@ FAASM_FUNC(other, 42) { return faasmGetCurrentIdx(); }
         (&["run", "code.wasm", "--state", "nonsense"], 2, "USER/KEY=FILE"),
         (&["frob"], 2, "frob"),
         (&["run", "none.wasm"], 100, "cannot open module none.wasm"),
-        (&["run", "code.c"], 100, "not a valid WebAssembly module"),
+        (&["run", "code.c"], 100, "code.c is a source: mobula cc"),
         (&["run", "code.wasm", "--input-file", "none"], 100, "none"),
         (&["run", "code.wasm", "--state", "demo/k=none"], 100, "none"),
         (
@@ -110,12 +110,25 @@ FAASM_FUNC(other, 42) { return faasmGetCurrentIdx(); }
 }
 
 #[test]
+fn a_source_is_no_module_and_no_python() {
+    let place = Place::new();
+    for (file, compile) in [("a.c", "cc"), ("b.cpp", "c++"), ("c.rs", "rustc")] {
+        place.write(file, "int main(void) { return 0; }\n");
+        let done = place.run(&["run", file]);
+        assert_eq!(done.code, Some(100), "{done:?}");
+        let remedy = format!("{file} is a source: mobula {compile} -o {}.wasm {file}", &file[..1]);
+        assert!(done.stderr.contains(&remedy), "{done:?}");
+    }
+}
+
+#[test]
 fn timeouts_end_with_102() {
     let place = Place::new();
     place.cc(
         "slow",
         r#"#include <faasm/faasm.h>
-FAASM_MAIN_FUNC() { return (int)faasmAwaitCall(faasmChainThis(1)); }
+/* Its child may run out of time first, and main go on. */
+FAASM_MAIN_FUNC() { faasmAwaitCall(faasmChainThis(1)); for (volatile int i = 0;; i++) { } return 0; }
 FAASM_FUNC(forever, 1) { for (volatile int i = 0;; i++) { } return 0; }
 "#,
     );

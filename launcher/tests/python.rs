@@ -47,7 +47,7 @@ fn try_all(folder: &str, least: usize) {
 
 #[test]
 fn every_example_prints_what_it_says() {
-    try_all("", 9);
+    try_all("", 10);
 }
 
 #[test]
@@ -106,6 +106,24 @@ fn calls_do_not_see_each_others_globals_and_invocations_keep_state() {
         assert!(done.status.success(), "{}", text_of(&done));
         assert_eq!(String::from_utf8_lossy(&done.stdout), format!("[b'1']\n{total}"));
     }
+}
+
+#[test]
+fn what_is_no_python_is_not_stored() {
+    let dir = tempfile::tempdir().unwrap();
+    if !is_there(dir.path()) {
+        return;
+    }
+    std::fs::write(dir.path().join("bad.py"), "import mobula\nint main;\n").unwrap();
+    let done = shell("mobula upload --store store demo/bad bad.py", dir.path());
+    let said = String::from_utf8_lossy(&done.stderr);
+    let expected = "mobula: error: bad.py was not stored: line 2: SyntaxError: invalid syntax";
+    assert_eq!(done.status.code(), Some(100), "{said}");
+    assert!(said.starts_with(expected) && said.lines().count() == 1, "{said}");
+    // Modules may be missing here and there elsewhere.
+    std::fs::write(dir.path().join("good.py"), "import elsewhere\n").unwrap();
+    let done = shell("mobula upload --store store demo/good good.py", dir.path());
+    assert!(done.status.success(), "{}", text_of(&done));
 }
 
 #[test]

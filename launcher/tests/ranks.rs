@@ -74,7 +74,8 @@ fn every_example_prints_the_same_on_one_to_four_ranks() {
 fn a_fan_out_uses_every_rank_and_statistics_are_of_all() {
     let Some(launch) = mpirun(3) else { return };
     let dir = tempfile::tempdir().unwrap();
-    compile(dir.path(), "fan", FAN);
+    // Long enough for every rank to have its turns of a busy machine.
+    compile(dir.path(), "fan", &FAN.replace("300000;", "5000000;"));
     let line = format!("{launch} mobula run fan.wasm --threads 1 --stats s.json --report-bindings");
     let (out, err) = expect(&shell(&line, dir.path()), 0);
     assert_eq!(out, "sum 1200\n");
@@ -86,6 +87,15 @@ fn a_fan_out_uses_every_rank_and_statistics_are_of_all() {
     assert_eq!((&stats["calls"], &stats["ranks"]), (&401.into(), &3.into()), "{stats}");
     let by_rank = stats["calls_by_rank"].as_array().unwrap();
     assert!(by_rank.iter().all(|n| n.as_u64() > Some(10)), "{stats}");
+}
+
+#[test]
+fn ranks_that_share_a_mask_are_warned_once() {
+    let Some(launch) = mpirun(4) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    compile(dir.path(), "fan", FAN);
+    let (_, err) = expect(&shell(&format!("{launch} mobula run fan.wasm"), dir.path()), 0);
+    assert_eq!(err.matches("4 ranks share one mask").count(), 1, "{err}");
 }
 
 #[test]
@@ -193,7 +203,7 @@ fn independent_runs_under_mpirun_with_alone() {
 
 /// Files that each process of a job opens, by what strace saw.
 fn opened(launch: &str, dir: &Path, ranks: usize) -> Vec<Vec<String>> {
-    let trace = "strace -f -qq -e trace=open,openat -o trace.$OMPI_COMM_WORLD_RANK";
+    let trace = "strace -f -z -qq -e trace=open,openat -o trace.$OMPI_COMM_WORLD_RANK";
     let script = format!("exec {trace} mobula run fan.wasm --threads 1");
     std::fs::write(dir.join("traced.sh"), script).unwrap();
     expect(&shell(&format!("{launch} sh traced.sh"), dir), 0);

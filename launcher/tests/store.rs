@@ -184,6 +184,7 @@ fn only_whole_modules_are_stored_and_the_old_one_stays() {
         let done = place.run(&["upload", "--store", "s", "demo/counter", "bad.wasm"]);
         assert_eq!(done.code, Some(100), "{} bytes: {done:?}", bytes.len());
         assert!(done.stderr.contains("bad.wasm was not stored"), "{done:?}");
+        assert_eq!(done.stderr.lines().count(), 1, "{done:?}");
     }
     let foreign =
         wat::parse_str(r#"(module (import "js" "alert" (func)) (func (export "_start")))"#);

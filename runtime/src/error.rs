@@ -19,7 +19,7 @@ pub enum ModuleError {
         source: std::io::Error,
     },
     /// The bytes are not a WebAssembly module.
-    #[error("not a valid WebAssembly module: {0}")]
+    #[error("not a valid WebAssembly module: {}", brief(.0))]
     Invalid(wasmparser::BinaryReaderError),
     /// The module is larger than the runtime accepts.
     #[error("the module has {bytes} bytes; the limit is {limit}")]
@@ -75,6 +75,14 @@ pub enum ModuleError {
         /// Why it failed.
         reason: String,
     },
+}
+
+/// The parser's reason in one line; it lists the bytes of a wrong start.
+fn brief(err: &wasmparser::BinaryReaderError) -> String {
+    match err.message().split_once("bad magic number") {
+        Some(_) => "it does not begin with \\0asm".to_owned(),
+        None => err.to_string(),
+    }
 }
 
 /// Not thiserror's `from`, which would make it a source too, and say it twice.

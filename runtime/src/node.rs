@@ -1,4 +1,4 @@
-//! What this node's kernel grants a rank, tried out rather than read from version numbers.
+//! What this node's kernel grants a rank, tried out rather than read from version numbers, and who runs on it.
 
 use mobula_shm::{PagemapScanner, WriteTracker};
 
@@ -18,4 +18,16 @@ pub fn write_protect_async() -> bool {
 #[must_use]
 pub fn whole_guests_fit() -> bool {
     crate::runtime::whole_guests_fit()
+}
+
+/// Whether a process of this host runs; a zombie does not.
+#[must_use]
+pub fn runs(pid: u32) -> bool {
+    match std::fs::read_to_string(format!("/proc/{pid}/stat")) {
+        Ok(stat) => {
+            let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+            !matches!(state, Some('Z' | 'X'))
+        }
+        Err(err) => err.kind() != std::io::ErrorKind::NotFound,
+    }
 }

@@ -31,12 +31,19 @@ fn fan(n: u32, work: u32) -> String {
 fn a_fan_out_reaches_every_rank_and_every_result_comes_back() {
     for hosts in LAYOUTS {
         let ranks = Ranks::new(hosts, || threads(1), &fan(2000, 50_000));
-        for _ in 0..3 {
+        // On a busy machine a rank may sleep through some of them.
+        let mut fan_outs = 0;
+        let report = loop {
             assert_eq!(ranks.first.value(0), (0..2000).map(|i| i + 1).sum::<i32>(), "{hosts:?}");
-        }
-        let report = ranks.first.runtime.report();
-        assert_eq!((report.calls, report.ranks as usize), (6003, hosts.len()));
-        assert!(report.calls_by_rank.iter().all(|&n| n > 10), "{:?}", report.calls_by_rank);
+            fan_outs += 1;
+            let report = ranks.first.runtime.report();
+            let all = report.calls_by_rank.iter().all(|&n| n > 10);
+            if fan_outs >= 3 && (all || fan_outs == 30) {
+                assert!(all, "{:?}", report.calls_by_rank);
+                break report;
+            }
+        };
+        assert_eq!((report.calls, report.ranks as usize), (2001 * fan_outs, hosts.len()));
         ranks.end();
     }
 }
@@ -59,10 +66,14 @@ const PAIRS: &str = r#"(memory 1)
 #[test]
 fn small_fan_outs_in_a_row_are_shared_out_each_time() {
     let ranks = Ranks::new(&[0, 1], || threads(1), PAIRS);
-    assert_eq!(ranks.first.value(0), 200);
-    let report = ranks.first.runtime.report();
-    // Every other iteration alone would give it 50. A busy machine keeps some from it.
-    assert!(report.calls_by_rank[1] > 65, "{:?}", report.calls_by_rank);
+    // Every other iteration alone would give it 50. A busy machine keeps some from it, but not always.
+    let (mut shares, mut before) = (Vec::new(), 0);
+    while shares.len() < 10 && shares.last().is_none_or(|&share| share <= 65) {
+        assert_eq!(ranks.first.value(0), 200);
+        let all = ranks.first.runtime.report().calls_by_rank[1];
+        shares.push(all - std::mem::replace(&mut before, all));
+    }
+    assert!(shares.last() > Some(&65), "of 200 each time: {shares:?}");
     ranks.end();
 }
 
@@ -122,7 +133,8 @@ const FAILING: &str = r#"(memory 1)
 #[test]
 fn traps_and_time_outs_travel_and_hurt_nobody_else() {
     // One thread may be taken by the call that loops, another one is left for main.
-    let config = || Config { timeout: Some(Duration::from_millis(300)), ..threads(2) };
+    // Long enough for all other calls on a busy machine.
+    let config = || Config { timeout: Some(Duration::from_secs(4)), ..threads(2) };
     let ranks = Ranks::new(&[0, 0, 1], config, FAILING);
     assert_eq!(ranks.first.value(0), 33);
     let said = ranks.first.said.stderr();

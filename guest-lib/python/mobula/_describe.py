@@ -1,4 +1,6 @@
-"""What a file has, for `mobula info`: found by loading it, without calling anything of it."""
+"""What a file has, for `mobula info`: found by loading it, without calling anything of it. And whether it
+is Python at all, for `mobula upload`.
+"""
 
 import contextlib
 import importlib.util
@@ -9,11 +11,11 @@ import traceback
 from mobula import _entries, _identity
 
 
-def main_of(name, source):
-    """A main whose output says what the file has, in JSON: that of the program that asks."""
+def main_of(look, name, source):
+    """A main whose output is what `look` finds, in JSON: that of the program that asks."""
 
     def main():
-        _identity.raw_output(json.dumps(describe(name, source)).encode())
+        _identity.raw_output(json.dumps(look(name, source)).encode())
 
     return main
 
@@ -40,6 +42,15 @@ def describe(name, source):
         "missing": _missing(source),
         "failure": failure,
     }
+
+
+def syntax(name, source):
+    """Why a text is no Python, or None."""
+    try:
+        compile(source, name, "exec", dont_inherit=True)
+    except (SyntaxError, ValueError) as why:
+        return _summary(why, name)
+    return None
 
 
 def _summary(failure, name):

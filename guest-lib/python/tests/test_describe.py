@@ -27,6 +27,12 @@ class Describe(unittest.TestCase):
         self.assertEqual(found["entries"], [(0, "the whole file")])
         self.assertIsNone(found["failure"])
 
+    def test_a_text_that_is_no_python(self):
+        self.assertIsNone(_describe.syntax("app.py", "import no_such_module\n1 / 0\n"))
+        self.assertEqual(
+            _describe.syntax("app.py", "x = 1\nint y;\n"), "line 2: SyntaxError: invalid syntax"
+        )
+
     def test_modules_that_are_missing_wherever_they_are_imported(self):
         found = describe(
             "import os.path, json\n"

@@ -1,5 +1,5 @@
 """Every example prints what its head says: as `python3 x.py`, by `python3 -m mobula`, and through
-the door with the runtime's first code. Some in `bad/` are about the sandbox, and need the real one.
+the door with the runtime's first code. Some are about the sandbox, and need the real one.
 """
 
 import os
@@ -18,7 +18,7 @@ except ImportError:
 PYTHON = pathlib.Path(__file__).resolve().parent.parent
 EXAMPLES = PYTHON.parent / "examples" / "python"
 FAKE_HOST = str(PYTHON / "tests" / "fake_host.py")
-SANDBOX_ONLY = {"endless_loop", "memory", "outside_file", "after_unmap"}
+SANDBOX_ONLY = {"endless_loop", "files", "memory", "outside_file", "after_unmap"}
 SETTINGS = {"--input": "MOBULA_INPUT", "--output": "MOBULA_OUTPUT"}
 UNPREPARED = 101
 

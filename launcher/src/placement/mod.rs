@@ -74,7 +74,9 @@ pub fn place(args: &CallArgs, ranks: Ranks) -> Placement {
     let placement = Placement { rank: ranks.job.index, plan, binding };
     let agreement = scheduler::compare(&machine.topology.mask, ranks);
     let all = args.report_bindings || !agreement.schedulers.is_empty();
-    for warning in placement.plan.warnings.iter().filter(|w| all || w.is_own_doing()) {
+    // All ranks of one mask have the same ones: the first speaks for them.
+    let first = ranks.mask.index == 0;
+    for warning in placement.plan.warnings.iter().filter(|w| first && (all || w.is_own_doing())) {
         tell(&format!("warning: {warning}: {}", warning.remedy()));
     }
     if args.report_bindings {

@@ -98,9 +98,9 @@ pub fn shell(line: &str, dir: &Path) -> Output {
         if let Some(status) = child.try_wait().unwrap() {
             break status;
         }
-        if start.elapsed() > Duration::from_secs(120) {
+        if start.elapsed() > Duration::from_secs(300) {
             child.kill().unwrap();
-            panic!("no end after two minutes: {line}");
+            panic!("no end after five minutes: {line}");
         }
         std::thread::sleep(Duration::from_millis(5));
     };

@@ -13,6 +13,8 @@ pub struct Job {
     dir: tempfile::TempDir,
     pub mpirun: Child,
     pub ranks: Vec<Pid>,
+    /// How long it took to have three ranks: more on a busy machine.
+    start_up: Duration,
 }
 
 /// The processes of ranks that run in `dir`, by their ranks.
@@ -63,6 +65,7 @@ impl Job {
         }
         command.args(["--oversubscribe", "--bind-to", "none", "-n", "3"]).arg(program);
         command.args(["run", "guest.wasm", "--threads", "1"]).args(options);
+        let start = Instant::now();
         let mpirun = command
             .current_dir(dir.path())
             .stdin(Stdio::null())
@@ -70,11 +73,12 @@ impl Job {
             .stderr(file("err"))
             .spawn()
             .unwrap();
-        let mut job = Self { dir, mpirun, ranks: Vec::new() };
-        wait_for("three ranks", Duration::from_secs(20), || {
+        let mut job = Self { dir, mpirun, ranks: Vec::new(), start_up: Duration::ZERO };
+        wait_for("three ranks", Duration::from_secs(60), || {
             job.ranks = ranks_of(job.dir());
             job.ranks.len() == 3
         });
+        job.start_up = start.elapsed();
         Some(job)
     }
 
@@ -83,13 +87,19 @@ impl Job {
         self.dir.path()
     }
 
+    /// A promised time as it is on a machine that is as busy as this one was at the start.
+    pub fn fair(&self, promised: Duration) -> Duration {
+        promised + 5 * self.start_up
+    }
+
     /// What its guests have printed so far.
     pub fn printed(&self) -> String {
         std::fs::read_to_string(self.dir().join("out")).unwrap()
     }
 
-    /// Waits for the end of all: how mpirun ended, and what was said.
-    pub fn end(mut self, limit: Duration) -> (Option<i32>, String) {
+    /// Waits for the end of all within a promised time: how mpirun ended, and what was said.
+    pub fn end(mut self, promised: Duration) -> (Option<i32>, String) {
+        let limit = self.fair(promised);
         let mut status = None;
         wait_for("the end of mpirun", limit, || {
             status = self.mpirun.try_wait().unwrap();

@@ -25,6 +25,7 @@ use super::{Message, Remote, Reply, Request};
 use crate::error::RuntimeError;
 use crate::fabric::{Body, FAILED, RankId};
 use crate::limits;
+use crate::node::runs;
 use crate::runtime::{Rank, block_on};
 use crate::stats::Report;
 use crate::stdio::Stream;
@@ -403,17 +404,6 @@ impl Rank {
                 return self.lose(*rank, &format!("its process {pid} has ended"));
             }
         }
-    }
-}
-
-/// Whether a process of this host runs; a zombie does not.
-fn runs(pid: u32) -> bool {
-    match std::fs::read_to_string(format!("/proc/{pid}/stat")) {
-        Ok(stat) => {
-            let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
-            !matches!(state, Some('Z' | 'X'))
-        }
-        Err(err) => err.kind() != std::io::ErrorKind::NotFound,
     }
 }
 

@@ -23,6 +23,10 @@ const MISFIT: u32 = 2;
 const PING: u32 = 3;
 /// The answer.
 const PONG: u32 = 4;
+/// What heads have that are too short for words.
+const SHORT_HEAD: &[u8] = b"!";
+/// Frames that a rank sends just before it ends.
+const LAST: u32 = 2000;
 /// Bytes on both sides of a place that must not change.
 const MARGIN: usize = 64;
 
@@ -56,18 +60,19 @@ struct Inbox {
     /// Places by sender and number; kept so that what is around them can be looked at.
     places: Mutex<HashMap<(RankId, u32), ByteView>>,
     seen: Mutex<HashMap<(RankId, u32), u32>>,
-    empty_heads: Mutex<usize>,
+    /// Frames whose heads are too short for words, by the head's length.
+    short_heads: Mutex<[usize; 2]>,
 }
 
 impl Inbox {
     fn count(&self) -> usize {
-        self.seen.lock().unwrap().len() + *self.empty_heads.lock().unwrap()
+        self.seen.lock().unwrap().len() + self.short_heads.lock().unwrap().iter().sum::<usize>()
     }
 }
 
 impl Receiver for Inbox {
     fn landing(&self, from: RankId, head: &[u8], len: usize) -> Option<ByteView> {
-        if head.is_empty() || ![LAND, MISFIT].contains(&word(head, 2)) {
+        if head.len() < WORDS || ![LAND, MISFIT].contains(&word(head, 2)) {
             return None;
         }
         let block = self.arena.alloc((len + 2 * MARGIN) as u64, Alignment::Chunk).unwrap();
@@ -78,8 +83,9 @@ impl Receiver for Inbox {
     }
 
     fn receive(&self, from: RankId, head: &[u8], body: Body) {
-        if head.is_empty() {
-            *self.empty_heads.lock().unwrap() += 1;
+        if head.len() < WORDS {
+            assert_eq!((head, body.len()), (&SHORT_HEAD[..head.len()], 0));
+            self.short_heads.lock().unwrap()[head.len()] += 1;
             return;
         }
         let (number, kind, len) = (word(head, 1), word(head, 2), word(head, 3) as usize);
@@ -123,7 +129,7 @@ fn until(fabric: &Arc<dyn Fabric>, inbox: &Inbox, count: usize) {
     }
 }
 
-/// The whole suite, as one rank of the job.
+/// The whole suite, as one rank of the job, which has ended afterwards.
 pub fn suite(fabric: &Arc<dyn Fabric>) {
     let (me, ranks) = (fabric.job().rank, fabric.job().size());
     let others: Vec<RankId> = (0..ranks).filter(|&rank| rank != me).collect();
@@ -134,7 +140,7 @@ pub fn suite(fabric: &Arc<dyn Fabric>) {
         arena,
         places: Mutex::default(),
         seen: Mutex::default(),
-        empty_heads: Mutex::default(),
+        short_heads: Mutex::default(),
     });
     fabric.attach(inbox.clone());
     let mut expected = sizes(fabric, &inbox, &others);
@@ -164,9 +170,28 @@ pub fn suite(fabric: &Arc<dyn Fabric>) {
             fabric.send(to, &head(me, n, PING, 5, 16), Body::of(filling(me, n, 5)));
         }
     }
-    until(fabric, &inbox, expected + 200 * others.len());
-    assert_eq!(*inbox.empty_heads.lock().unwrap(), others.len());
+    expected += 200 * others.len();
+    until(fabric, &inbox, expected);
+    assert_eq!(*inbox.short_heads.lock().unwrap(), [others.len(); 2]);
     assert!(inbox.places.lock().unwrap().is_empty(), "what was given a place has come");
+    if me == 0 {
+        send_last(fabric, &others);
+    } else {
+        until(fabric, &inbox, expected + LAST as usize);
+    }
+    // Waits until the others have taken what was sent.
+    fabric.close();
+}
+
+/// Frames in a row, some with bodies that take a while, of which none may be lost by an end right after.
+fn send_last(fabric: &Arc<dyn Fabric>, others: &[RankId]) {
+    let me = fabric.job().rank;
+    for n in 10_000..10_000 + LAST {
+        let len = if n % 100 == 0 { 300_000 } else { (n % 700) as usize };
+        for &to in others {
+            fabric.send(to, &head(me, n, PLAIN, len, 16), Body::of(filling(me, n, len)));
+        }
+    }
 }
 
 /// Heads of every size, and bodies on both sides of every limit; how many frames that makes.
@@ -179,16 +204,16 @@ fn sizes(fabric: &Arc<dyn Fabric>, inbox: &Inbox, others: &[RankId]) -> usize {
         number
     };
     // Heads of every size, without a body.
-    for len in [0, WORDS, WORDS + 1, HEAD_BYTES] {
+    for len in [0, 1, WORDS, WORDS + 1, HEAD_BYTES] {
         let n = next();
         for &to in others {
-            let head = if len == 0 { Vec::new() } else { head(me, n, PLAIN, 0, len) };
-            fabric.send(to, &head, Body::None);
+            let whole = head(me, n, PLAIN, 0, len);
+            fabric.send(to, SHORT_HEAD.get(..len).unwrap_or(&whole), Body::None);
         }
         expected += others.len();
     }
     // Bodies on both sides of every limit: owned and shared, with and without a place, or a wrong one.
-    for len in [0, 1, 8191, 8192, 8193, 1 << 20, (17 << 20) + 3] {
+    for len in [0, 1, 8191, 8192, 8193, 1 << 20, (17 << 20) + 3, 40 << 20] {
         for kind in [PLAIN, LAND, MISFIT] {
             if kind == MISFIT && len == 0 {
                 continue;
@@ -206,9 +231,9 @@ fn sizes(fabric: &Arc<dyn Fabric>, inbox: &Inbox, others: &[RankId]) -> usize {
                 fabric.send(to, &head(me, n, kind, len, 64), body);
             }
             expected += others.len();
+            // So that large bodies of all ranks are not in memory together.
+            until(fabric, inbox, expected);
         }
-        // So that large bodies of all ranks are not in memory together.
-        until(fabric, inbox, expected);
     }
     expected
 }
