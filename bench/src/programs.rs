@@ -135,7 +135,11 @@ impl Place {
                 return Ok(None);
             }
         }
-        let program = self.out(&source.file_stem().unwrap_or_default().to_string_lossy());
+        // A source with other flags is another program.
+        let plain = |c: &char| c.is_ascii_alphanumeric() || *c == '-';
+        let flags_name: String = flags.iter().flat_map(|flag| flag.chars()).filter(plain).collect();
+        let stem = source.file_stem().unwrap_or_default().to_string_lossy();
+        let program = self.out(&format!("{stem}{flags_name}"));
         let mut command = Command::new(compiler);
         if Path::new(&source).extension().is_some_and(|e| e == "cpp") {
             command.arg("-std=c++20");

@@ -30,7 +30,7 @@ const COLOURS: [(&str, &str); 10] = [
 ];
 
 /// Engines by colour; what is not here is grey.
-const ENGINES: [(&str, &str); 14] = [
+const ENGINES: [(&str, &str); 15] = [
     ("mobula", "Mobula"),
     ("openmp", "OpenMP"),
     ("mpi", "C + MPI"),
@@ -45,6 +45,7 @@ const ENGINES: [(&str, &str); 14] = [
     ("openblas", "OpenBLAS"),
     ("c", "a guest in C"),
     ("openmp-queued-task", "OpenMP's queued task"),
+    ("openmp-128", "OpenMP, vectors of 128 bits"),
 ];
 
 /// Our own name among the engines.
