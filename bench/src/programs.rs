@@ -1,5 +1,6 @@
 //! Building and running the programs that are measured, each in its own process.
 
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -179,9 +180,21 @@ pub fn on_one_cpu<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
 /// `timeout …`, for a program that is added: what runs for ten minutes is taken to hang.
 #[must_use]
 pub fn limited() -> Command {
-    let mut command = Command::new("timeout");
-    command.args(["-k", "5", "600"]);
+    let mut command = Command::new(LIMITED[0]);
+    command.args(&LIMITED[1..]);
     command
+}
+
+const LIMITED: [&str; 4] = ["timeout", "-k", "5", "600"];
+/// What `timeout` returns when it had to end a program.
+const ENDED: i32 = 124;
+
+/// A command as one would type it, without the limit.
+fn title(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let words: Vec<_> = words.map(OsStr::to_string_lossy).collect();
+    let limited = words.len() > LIMITED.len() && words[..LIMITED.len()] == LIMITED;
+    words[if limited { LIMITED.len() } else { 0 }..].join(" ")
 }
 
 /// Runs a command to its end and returns what it printed.
@@ -189,14 +202,21 @@ pub fn limited() -> Command {
 /// # Errors
 /// When it cannot be started or fails; with what it said on stderr.
 pub fn output(command: &mut Command) -> Result<String> {
-    let what = command.get_program().to_string_lossy().into_owned();
-    let done = command.output().with_context(|| format!("starting {what}"))?;
+    let what = title(command);
+    let done = command.output().with_context(|| format!("starting `{what}`"))?;
     said(&what, &done)
 }
 
 fn said(what: &str, done: &std::process::Output) -> Result<String> {
+    if done.status.code() == Some(ENDED) {
+        bail!("`{what}` was ended after {} s", LIMITED[3]);
+    }
     if !done.status.success() {
-        bail!("{what} failed ({}): {}", done.status, String::from_utf8_lossy(&done.stderr).trim());
+        bail!(
+            "`{what}` failed ({}): {}",
+            done.status,
+            String::from_utf8_lossy(&done.stderr).trim()
+        );
     }
     Ok(String::from_utf8_lossy(&done.stdout).into_owned())
 }
@@ -218,9 +238,9 @@ pub fn data_set(place: &Place, name: &str) -> Result<PathBuf> {
 /// # Errors
 /// As [`output`].
 pub fn observed(command: &mut Command) -> Result<(String, f64)> {
-    let what = command.get_program().to_string_lossy().into_owned();
+    let what = title(command);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-    let child = child.with_context(|| format!("starting {what}"))?;
+    let child = child.with_context(|| format!("starting `{what}`"))?;
     let root = child.id();
     let ended = std::sync::atomic::AtomicBool::new(false);
     let (done, most) = std::thread::scope(|scope| {

@@ -1,7 +1,9 @@
 /* Circles of waits for locks: main holds a lock and awaits a child at each half of `place` that needs it (with
  * an input); or, for pairs of keys, two calls at the two halves lock them in opposite order. Exits with the
  * number of calls that failed. */
+#include <faasm/faasm.h>
 #include <faasm/mobula.h>
+#include <stdio.h>
 #include <unistd.h>
 #define HALF (2 << 20)
 static void meet(int n) {
