@@ -59,8 +59,8 @@ static inline int find_far(struct part* far, long ranks, long len)
             *far = at;
         }
     }
-    /* On one host the way to another rank is some 2 to 4 times as long as to the own one. */
-    return ranks > 1 && farthest > 1.5 * nearest;
+    /* On one host the way to another rank is some 1.5 to 3 times as long as to the own one. */
+    return ranks > 1 && farthest > 1.2 * nearest;
 }
 
 #endif

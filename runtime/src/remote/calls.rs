@@ -185,7 +185,7 @@ impl Rank {
             room: account.room,
             warm: function.map_or(!account.warm.is_empty(), |f| account.warm.contains(&f)),
         });
-        for (to, share) in share(queued - threads, known) {
+        for (to, share) in share(queued, threads, known) {
             let taken = self.scheduler.take_oldest(share, |call| !self.calls.is_bound(call.slot));
             for batch in taken.chunks(BATCH) {
                 self.send_calls(&mut peers, to, batch, false);

@@ -25,17 +25,22 @@ pub(crate) struct Peer {
     pub(crate) warm: bool,
 }
 
-/// How many of `surplus` calls go to which rank; each gets about the same, and none more than its room.
+/// How many of the calls that wait here go to which rank. Our own `threads` workers get one each; each rank
+/// gets about the same, none more than its room, and none more than stays here: who is done asks again, but
+/// what was sent does not come back.
 pub(crate) fn share(
-    mut surplus: usize,
+    waiting: usize,
+    threads: usize,
     peers: impl IntoIterator<Item = Peer>,
 ) -> Vec<(RankId, usize)> {
+    let mut surplus = waiting.saturating_sub(threads);
     let mut hungry: Vec<Peer> = peers.into_iter().filter(|peer| peer.room > 0).collect();
     hungry.sort_unstable_by_key(|peer| Reverse((peer.warm, peer.room, Reverse(peer.rank))));
+    let even = (waiting / (hungry.len() + 1)).max(1);
     let mut shares = Vec::new();
     for (index, peer) in hungry.iter().enumerate() {
         let most = surplus.div_ceil(hungry.len() - index);
-        let calls = most.min(peer.room as usize);
+        let calls = most.min(even).min(peer.room as usize);
         surplus -= calls;
         if calls > 0 {
             shares.push((peer.rank, calls));
@@ -54,28 +59,31 @@ mod tests {
 
     #[test]
     fn only_who_asked_gets_work_and_no_more_than_it_asked_for() {
-        assert_eq!(share(9, []), []);
-        assert_eq!(share(9, [peer(2, 0, true), peer(3, 0, false)]), []);
-        assert_eq!(share(9, [peer(2, 0, true), peer(3, 4, false)]), [(3, 4)]);
-        assert_eq!(share(0, [peer(3, 4, true)]), []);
+        assert_eq!(share(9, 1, []), []);
+        assert_eq!(share(9, 1, [peer(2, 0, true), peer(3, 0, false)]), []);
+        assert_eq!(share(9, 1, [peer(2, 0, true), peer(3, 4, false)]), [(3, 4)]);
+        assert_eq!(share(1, 1, [peer(3, 4, true)]), []);
+        assert_eq!(share(3, 4, [peer(3, 4, true)]), []);
     }
 
     #[test]
     fn each_gets_about_the_same() {
-        assert_eq!(share(9, [peer(1, 9, true), peer(2, 9, true)]), [(1, 5), (2, 4)]);
+        assert_eq!(share(12, 1, [peer(1, 9, true), peer(2, 9, true)]), [(1, 4), (2, 4)]);
+        assert_eq!(share(8, 1, [peer(1, 99, true)]), [(1, 4)], "half stays");
+        assert_eq!(share(2, 1, [peer(1, 9, true), peer(2, 9, true)]), [(1, 1)]);
         let three = [peer(1, 2, true), peer(2, 8, true), peer(3, 8, true)];
-        assert_eq!(share(9, three), [(2, 3), (3, 3), (1, 2)]);
+        assert_eq!(share(13, 1, three), [(2, 3), (3, 3), (1, 2)]);
         let all: usize =
-            share(100, (0..7).map(|rank| peer(rank, 9, true))).iter().map(|s| s.1).sum();
+            share(100, 1, (0..7).map(|rank| peer(rank, 9, true))).iter().map(|s| s.1).sum();
         assert_eq!(all, 63, "all the room there is");
     }
 
     #[test]
     fn warm_ranks_come_before_roomy_ones_whatever_the_order() {
         let peers = [peer(2, 1, true), peer(3, 8, false), peer(4, 8, true)];
-        assert_eq!(share(1, peers), [(4, 1)]);
-        assert_eq!(share(2, peers), [(4, 1), (2, 1)]);
-        assert_eq!(share(1, peers.into_iter().rev()), [(4, 1)]);
-        assert_eq!(share(1, [peer(3, 8, true), peer(2, 8, true)]), [(2, 1)]);
+        assert_eq!(share(2, 1, peers), [(4, 1)]);
+        assert_eq!(share(3, 1, peers), [(4, 1), (2, 1)]);
+        assert_eq!(share(2, 1, peers.into_iter().rev()), [(4, 1)]);
+        assert_eq!(share(2, 1, [peer(3, 8, true), peer(2, 8, true)]), [(2, 1)]);
     }
 }
