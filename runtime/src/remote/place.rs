@@ -26,8 +26,8 @@ pub(crate) struct Peer {
 }
 
 /// How many of the calls that wait here go to which rank. Our own `threads` workers get one each; each rank
-/// gets about the same, none more than its room, and none more than stays here: who is done asks again at once, and
-/// what was sent comes back late if at all.
+/// gets about the same, none more than its room, and none more than stays here: who is done asks again at
+/// once, and what was sent comes back late if at all.
 pub(crate) fn share(
     waiting: usize,
     threads: usize,

@@ -336,11 +336,11 @@ impl Scheduler {
         loop {
             let mut retry = false;
             // Stealing from an empty queue waits for a fence.
-            match if self.injector.is_empty() {
-                Steal::Empty
-            } else {
-                self.injector.steal_batch_and_pop(&local.deque)
-            } {
+            let outside = match self.injector.is_empty() {
+                true => Steal::Empty,
+                false => self.injector.steal_batch_and_pop(&local.deque),
+            };
+            match outside {
                 Steal::Success(work) => return Some(work),
                 Steal::Retry => retry = true,
                 Steal::Empty => {}
